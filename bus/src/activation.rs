@@ -1,0 +1,400 @@
+//! One live actor: load its state, decide one command, commit, apply, answer.
+//!
+//! The only writer of an actor's commits. A commit carries the version it was decided on; if
+//! another process wrote first the journal refuses it, and we load again and decide again. No
+//! answer that rests on a commit leaves before the journal has acknowledged it.
+//!
+//! Called by [`Kind`](crate::kind::Kind) only, one command at a time.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep};
+use tracing::{error, warn};
+
+use crate::{
+    actor::{Actor, Context},
+    command_set::{AnyReply, Door},
+    commit::{Events, Identity, Position, Stored},
+    encoding::Encoding,
+    envelope::{Answer, RequestHeaders},
+    failure::{Failure, Status},
+    id::{Id, Key, hex},
+    journal::{AppendError, Entry, Journal, ReadError},
+    keys::{KeyMemory, Recall},
+    limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, COMMIT_BYTES_MAX, CONFLICTS_MAX, LOAD_BATCH},
+    subject::Shard,
+    time::Timestamp,
+};
+
+/// A command, ready to be decided.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) name: Box<str>,
+    pub(crate) headers: RequestHeaders,
+    pub(crate) key: Key,
+    pub(crate) encoding: Encoding,
+    pub(crate) body: Bytes,
+    pub(crate) deadline: Instant,
+}
+
+/// Where an actor's commits are.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) shard: Shard,
+}
+
+/// An actor's state as of its last commit.
+#[derive(Debug)]
+pub(crate) struct Activation<A: Actor> {
+    id: Id<A>,
+    state: A,
+    version: u64,
+    keys: KeyMemory,
+}
+
+/// Whether an actor is in memory.
+#[derive(Debug)]
+pub(crate) enum Presence<A: Actor> {
+    /// Loaded.
+    Live(Box<Activation<A>>),
+    /// To be loaded. After a lost race only the leader's word counts.
+    Absent { trust_replicas: bool },
+}
+
+/// Why an actor could not be loaded.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("commit {sequence} cannot be decoded: {reason}")]
+    Undecodable { sequence: u64, reason: String },
+}
+
+/// What one attempt to carry a command out came to.
+enum Attempt {
+    Answered(Answer),
+    /// Another commit was first, or ours is in doubt and not stored: load and decide again.
+    Overtaken,
+}
+
+impl<A: Actor> Presence<A> {
+    /// Carries `command` out and says what its sender is to be told.
+    pub(crate) async fn carry_out(
+        &mut self,
+        home: &Home,
+        id: &Id<A>,
+        door: &Door<A>,
+        command: &Command,
+    ) -> Answer {
+        for _ in 0..=CONFLICTS_MAX {
+            if Instant::now() >= command.deadline {
+                let text = "the command waited longer than its budget, and was not carried out";
+                return Answer::failed(Failure::new(Status::Expired, text));
+            }
+            let activation = match self.wake(home, id).await {
+                Ok(activation) => activation,
+                Err(error) => return not_loaded::<A>(id, &error),
+            };
+            match activation.attempt(home, door, command).await {
+                Ok(Attempt::Answered(answer)) => return answer,
+                Ok(Attempt::Overtaken) => *self = Self::Absent { trust_replicas: false },
+                Err(failure) => {
+                    *self = Self::Absent { trust_replicas: false };
+                    return Answer::failed(failure);
+                }
+            }
+        }
+        let text = "other writers were first, again and again";
+        Answer::failed(Failure::new(Status::Unavailable, text))
+    }
+
+    /// Whether there is nothing to remember: the actor was never loaded, or nothing ever
+    /// happened to it.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        match self {
+            Self::Live(activation) => activation.version == 0,
+            Self::Absent { trust_replicas } => *trust_replicas,
+        }
+    }
+
+    async fn wake(&mut self, home: &Home, id: &Id<A>) -> Result<&mut Activation<A>, LoadError> {
+        if let Self::Absent { trust_replicas } = *self {
+            let loaded = Activation::load(home, id.clone(), trust_replicas).await?;
+            *self = Self::Live(Box::new(loaded));
+        }
+        match self {
+            Self::Live(activation) => Ok(activation),
+            Self::Absent { .. } => unreachable!("it was loaded above"),
+        }
+    }
+}
+
+impl<A: Actor> Activation<A> {
+    async fn load(home: &Home, id: Id<A>, trust_replicas: bool) -> Result<Self, LoadError> {
+        let mut loaded =
+            Self { id, state: A::default(), version: 0, keys: KeyMemory::default() };
+        loop {
+            let (journal, id) = (&home.journal, loaded.id.as_str());
+            let entries = if trust_replicas {
+                journal.read(&home.shard, id, loaded.version).await?
+            } else {
+                journal.read_from_leader(&home.shard, id, loaded.version).await?
+            };
+            for entry in &entries {
+                loaded.replay(entry)?;
+            }
+            if entries.len() < LOAD_BATCH {
+                return Ok(loaded);
+            }
+        }
+    }
+
+    fn replay(&mut self, entry: &Entry) -> Result<(), LoadError> {
+        let commit: Events<A::Event> =
+            Encoding::MessagePack.decode(&entry.bytes).map_err(|malformed| {
+                let reason = malformed.to_string();
+                LoadError::Undecodable { sequence: entry.sequence, reason }
+            })?;
+        self.advance(entry.sequence, &commit.key, commit.at, &commit.events);
+        Ok(())
+    }
+
+    fn advance(&mut self, sequence: u64, key: &str, at: Timestamp, events: &[A::Event]) {
+        for event in events {
+            self.state.apply(event);
+        }
+        self.version = sequence;
+        self.keys.remember(key, sequence, at);
+    }
+
+    /// Tries once. An error leaves it open what the state is.
+    async fn attempt(
+        &mut self,
+        home: &Home,
+        door: &Door<A>,
+        command: &Command,
+    ) -> Result<Attempt, Failure> {
+        if let Some(commit) = self.commit_of(home, command).await? {
+            return Ok(Attempt::Answered(repeated(home, door, command, &commit)));
+        }
+        if let Some(expected) = command.headers.expect_version.filter(|v| *v != self.version) {
+            let text = format!("the actor is at version {}, not {expected}", self.version);
+            let answer = self.answer(home, Err(Failure::new(Status::VersionMismatch, text)));
+            return Ok(Attempt::Answered(answer));
+        }
+        let principal = command.headers.principal.clone();
+        let now = Timestamp::now();
+        let mut ctx = Context::new(self.id.clone(), now, command.key.clone(), principal);
+        let decided = decide(door, &self.state, command, &mut ctx);
+        let events = ctx.into_events();
+        match decided {
+            Err(failure) => Ok(Attempt::Answered(self.answer(home, Err(failure)))),
+            Ok(reply) if events.is_empty() => {
+                let body = in_encoding(&reply, command.encoding);
+                Ok(Attempt::Answered(self.answer(home, body)))
+            }
+            Ok(reply) => self.commit(home, command, now, events, reply).await,
+        }
+    }
+
+    /// Stores what was decided, makes it the state, and words the answer.
+    async fn commit(
+        &mut self,
+        home: &Home,
+        command: &Command,
+        now: Timestamp,
+        events: Vec<A::Event>,
+        reply: AnyReply,
+    ) -> Result<Attempt, Failure> {
+        let body = match in_encoding(&reply, command.encoding) {
+            Ok(body) => body,
+            Err(failure) => return Ok(Attempt::Answered(self.answer(home, Err(failure)))),
+        };
+        let commit = Stored {
+            commit: uuid::Uuid::now_v7().simple().to_string().into(),
+            at: now,
+            command: command.name.clone(),
+            key: command.key.as_str().into(),
+            digest: digest(command).into(),
+            cause: command.headers.cause.clone(),
+            principal: command.headers.principal.clone(),
+            trace: command.headers.trace.clone(),
+            events,
+            reply,
+        };
+        let bytes = match encoded(&commit) {
+            Ok(bytes) => bytes,
+            Err(failure) => return Ok(Attempt::Answered(self.answer(home, Err(failure)))),
+        };
+        let appended =
+            home.journal.append(&home.shard, self.id.as_str(), self.version, bytes).await;
+        let sequence = match appended {
+            Ok(sequence) => sequence,
+            Err(AppendError::Refused(reason)) => {
+                warn!(kind = A::KIND, id = %self.id, reason, "the journal refused a commit");
+                let text = format!("the journal does not take the commit: {reason}");
+                return Err(Failure::new(Status::Unavailable, text));
+            }
+            Err(AppendError::Conflict | AppendError::Unknown) => {
+                match self.find_own(home, &commit.commit, command.deadline).await? {
+                    Some(sequence) => sequence,
+                    None => return Ok(Attempt::Overtaken),
+                }
+            }
+        };
+        self.advance(sequence, &commit.key, now, &commit.events);
+        Ok(Attempt::Answered(self.answer(home, Ok(body))))
+    }
+
+    /// The conflict rule: whether the commit we are in doubt about is the actor's last one.
+    async fn find_own(
+        &self,
+        home: &Home,
+        own: &str,
+        deadline: Instant,
+    ) -> Result<Option<u64>, Failure> {
+        let mut pause = ASK_AGAIN_AFTER;
+        loop {
+            match home.journal.last(&home.shard, self.id.as_str()).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(entry)) => {
+                    let is_own = identity(&entry).is_some_and(|found| &*found.commit == own);
+                    return Ok(is_own.then_some(entry.sequence));
+                }
+                Err(error) if Instant::now() + pause < deadline => {
+                    warn!(kind = A::KIND, id = %self.id, %error, "a commit is in doubt; looking again");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(ASK_AGAIN_AFTER_MAX);
+                }
+                Err(_) => {
+                    let text = "the journal did not answer in time; the command may have been \
+                                carried out";
+                    return Err(Failure::new(Status::Expired, text));
+                }
+            }
+        }
+    }
+
+    /// The commit that this command's key made before, if it did.
+    async fn commit_of(&self, home: &Home, command: &Command) -> Result<Option<Entry>, Failure> {
+        let unreadable = |e: ReadError| Failure::new(Status::Unavailable, e.to_string());
+        let key = command.key.as_str();
+        let found = match self.keys.recall(key, command.headers.key_time) {
+            Recall::New => return Ok(None),
+            Recall::Unsure => None,
+            Recall::Perhaps(sequence) => {
+                home.journal.at(&home.shard, sequence).await.map_err(unreadable)?
+            }
+        };
+        if let Some(entry) = found
+            && identity(&entry).is_some_and(|found| &*found.key == key)
+        {
+            return Ok(Some(entry));
+        }
+        self.search(home, key).await.map_err(unreadable)
+    }
+
+    /// Looks for a key through all of the actor's commits.
+    async fn search(&self, home: &Home, key: &str) -> Result<Option<Entry>, ReadError> {
+        let mut after = 0;
+        loop {
+            let entries = home.journal.read(&home.shard, self.id.as_str(), after).await?;
+            let is_last = entries.len() < LOAD_BATCH;
+            for entry in entries {
+                after = entry.sequence;
+                if identity(&entry).is_some_and(|found| &*found.key == key) {
+                    return Ok(Some(entry));
+                }
+            }
+            if is_last {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn answer(&self, home: &Home, outcome: Result<Vec<u8>, Failure>) -> Answer {
+        let stream = home.shard.stream.clone();
+        Answer { outcome, position: Some(Position { stream, sequence: self.version }) }
+    }
+}
+
+/// Lets the actor decide. A handler that panics fails its own command and nothing else.
+fn decide<A: Actor>(
+    door: &Door<A>,
+    state: &A,
+    command: &Command,
+    ctx: &mut Context<A>,
+) -> Result<AnyReply, Failure> {
+    let call = AssertUnwindSafe(|| (door.decide)(state, &command.body, command.encoding, ctx));
+    std::panic::catch_unwind(call).unwrap_or_else(|_| {
+        error!(kind = A::KIND, command = door.name, trace = ?command.headers.trace, "a handler panicked");
+        Err(Failure::new(Status::Internal, format!("the handler of `{}` panicked", door.name)))
+    })
+}
+
+/// The answer of an earlier command with the same key, if the body was the same too.
+fn repeated<A: Actor>(home: &Home, door: &Door<A>, command: &Command, entry: &Entry) -> Answer {
+    let same_body = identity(entry).is_some_and(|found| *found.digest == *digest(command));
+    if !same_body {
+        let text = "this key was used before, with another command or body";
+        return Answer::failed(Failure::new(Status::KeyReused, text));
+    }
+    let outcome = (door.recorded_reply)(&entry.bytes, command.encoding).map_err(|malformed| {
+        error!(kind = A::KIND, sequence = entry.sequence, %malformed, "a recorded reply cannot be read");
+        Failure::new(Status::Internal, "the recorded reply cannot be read")
+    });
+    let position = Position { stream: home.shard.stream.clone(), sequence: entry.sequence };
+    Answer { outcome, position: Some(position) }
+}
+
+fn not_loaded<A: Actor>(id: &Id<A>, error: &LoadError) -> Answer {
+    Answer::failed(match error {
+        LoadError::Read(error) => {
+            warn!(kind = A::KIND, %id, %error, "an actor could not be loaded");
+            Failure::new(Status::Unavailable, error.to_string())
+        }
+        LoadError::Undecodable { .. } => {
+            error!(kind = A::KIND, %id, %error, "an actor's journal cannot be read");
+            Failure::new(Status::Internal, format!("the actor cannot be loaded: {error}"))
+        }
+    })
+}
+
+fn identity(entry: &Entry) -> Option<Identity> {
+    rmp_serde::from_slice(&entry.bytes).ok()
+}
+
+/// Fingerprint of what was asked: the same key must come with the same.
+fn digest(command: &Command) -> String {
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::new().chain_update(command.name.as_bytes()).chain_update([0]);
+    hex(&hash.chain_update(&command.body).finalize()[..16])
+}
+
+fn in_encoding(reply: &AnyReply, encoding: Encoding) -> Result<Vec<u8>, Failure> {
+    encoding.encode(reply).map_err(|malformed| {
+        error!(%malformed, "a reply cannot be written");
+        Failure::new(Status::Internal, format!("the reply cannot be written: {malformed}"))
+    })
+}
+
+fn encoded<E: serde::Serialize>(commit: &Stored<E, AnyReply>) -> Result<Bytes, Failure> {
+    let bytes = Encoding::MessagePack.encode(commit).map_err(|malformed| {
+        error!(%malformed, "a commit cannot be written");
+        Failure::new(Status::Internal, format!("the commit cannot be written: {malformed}"))
+    })?;
+    if bytes.len() > COMMIT_BYTES_MAX {
+        let text = format!("the commit would have {} bytes, at most {COMMIT_BYTES_MAX}", bytes.len());
+        return Err(Failure::new(Status::TooLarge, text));
+    }
+    Ok(bytes.into())
+}
+
+/// The deadline of a command that arrives now.
+pub(crate) fn deadline(budget: Option<Duration>) -> Instant {
+    let budget = budget.unwrap_or(crate::limits::REPLY_TIMEOUT);
+    // A budget beyond a day is a mistake, and must not overflow the clock.
+    Instant::now() + budget.min(Duration::from_secs(86_400))
+}

@@ -1,0 +1,375 @@
+//! The caller's side: address an actor, ask it, read rows, listen to commits.
+//!
+//! Types stop at the door: [`Ask`] encodes the command and hands bytes to [`Bus::call`], which
+//! knows how often and how long to try. Every ask has a key, so trying again is safe.
+
+use std::{
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    actor::{Actor, Handle, Wire},
+    command_set::{CommandSet, is_listed},
+    commit::{AnyCommit, Position},
+    encoding::Encoding,
+    envelope::{Answer, RequestHeaders},
+    error::{AskError, Error},
+    failure::{Failure, Status},
+    id::{Id, Key},
+    journal::{Journal, nats::{NatsJournal, check_server}},
+    limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, ATTEMPT_TIMEOUT, LOAD_BATCH, REPLY_TIMEOUT},
+    live::{Live, LiveReaders, decode_any},
+    projection::{Projection, Rows},
+    subject::{self, Shard},
+    time::Timestamp,
+    transport::{NoReply, Transport},
+};
+
+/// Where NATS is, and what is asked of it.
+#[derive(Debug, Clone)]
+pub struct Connect {
+    /// The server's address: `nats://host:4222`. May hold credentials.
+    pub url: String,
+    /// Monitoring addresses (`http://host:8222`) of all servers, to see that they sync every
+    /// write to disk.
+    pub monitor_urls: Vec<String>,
+    /// Go on although an acknowledged write may not be on disk yet: for play.
+    pub allow_lazy_sync: bool,
+    /// How many servers keep each stream that has to be made.
+    pub replicas: usize,
+}
+
+impl Connect {
+    /// One server at `url`, monitored on port 8222 of the same host.
+    #[must_use]
+    pub fn to(url: &str) -> Self {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        Self {
+            url: url.to_owned(),
+            monitor_urls: vec![format!("http://{host}:8222")],
+            allow_lazy_sync: false,
+            replicas: 1,
+        }
+    }
+}
+
+/// The bus: a cheap handle on one connection.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    transport: Transport,
+    journal: Arc<dyn Journal>,
+    live: LiveReaders,
+    node: String,
+}
+
+impl Bus {
+    /// Connects, and checks that the server can keep the bus's promises.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] if nothing answers; [`Error::Unfit`] if the server is too old, has no
+    /// JetStream, or acknowledges writes before they are on disk.
+    pub async fn connect(options: &Connect) -> Result<Self, Error> {
+        let transport = Transport::connect(&options.url).await?;
+        check_server(transport.client(), &options.monitor_urls, options.allow_lazy_sync).await?;
+        let journal = NatsJournal::new(transport.client().clone(), options.replicas);
+        let node = uuid::Uuid::new_v4().simple().to_string();
+        let journal: Arc<dyn Journal> = Arc::new(journal);
+        let live = LiveReaders::new(journal.clone());
+        Ok(Self { inner: Arc::new(Inner { transport, journal, live, node }) })
+    }
+
+    /// Addresses an actor. It need not exist: its first command brings it to life.
+    #[must_use]
+    pub fn actor<A: Actor>(&self, id: &Id<A>) -> ActorRef<A> {
+        ActorRef { bus: self.clone(), id: id.clone() }
+    }
+
+    /// The rows of a projection, wherever it is served.
+    #[must_use]
+    pub fn rows<P: Projection>(&self) -> Rows<P> {
+        Rows::new(self.clone())
+    }
+
+    /// The commits of one actor after sequence `after`, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] if the journal cannot be read now, or a commit in it not at all.
+    pub async fn history(&self, kind: &str, id: &str, after: u64) -> Result<Vec<AnyCommit>, Error> {
+        let shard = Shard::of(kind);
+        let mut after = after;
+        let mut commits = Vec::new();
+        loop {
+            let entries = self.inner.journal.read(&shard, id, after).await;
+            let entries = entries.map_err(|e| Error::Journal(e.to_string()))?;
+            let is_last = entries.len() < LOAD_BATCH;
+            for entry in &entries {
+                after = entry.sequence;
+                commits.push(decode_any(&shard.stream, entry).map_err(Error::Journal)?);
+            }
+            if is_last {
+                return Ok(commits);
+            }
+        }
+    }
+
+    /// The commits of `kind` stored from now on. All listeners of one process share a reader.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] if the kind's stream does not exist yet or cannot be read now.
+    pub async fn live(&self, kind: &str) -> Result<Live, Error> {
+        self.inner.live.listen(kind).await
+    }
+
+    /// All commits of `kind` from the first on, then those to come.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] if the kind's stream does not exist or cannot be read.
+    pub async fn commits(
+        &self,
+        kind: &str,
+        from: u64,
+    ) -> Result<impl futures_util::Stream<Item = Result<AnyCommit, Error>> + use<>, Error> {
+        use futures_util::StreamExt;
+        let stream: Arc<str> = subject::event_stream(kind).into();
+        let entries = self.inner.journal.follow(&stream, from).await;
+        let entries = entries.map_err(|e| Error::Journal(e.to_string()))?;
+        Ok(entries.map(move |entry| {
+            let entry = entry.map_err(|e| Error::Journal(e.to_string()))?;
+            decode_any(&stream, &entry).map_err(Error::Journal)
+        }))
+    }
+
+    /// The sequence of the last commit of `kind`.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] if the kind's stream does not exist or cannot be read.
+    pub async fn last_sequence(&self, kind: &str) -> Result<u64, Error> {
+        let bounds = self.inner.journal.bounds(&subject::event_stream(kind)).await;
+        Ok(bounds.map_err(|e| Error::Journal(e.to_string()))?.last_sequence)
+    }
+
+    /// Whether the server answers and a write to its disk is acknowledged.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] if it is not.
+    pub async fn check_writes(&self) -> Result<(), Error> {
+        self.inner.journal.probe(&self.inner.node).await
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.inner.transport
+    }
+
+    pub(crate) fn journal(&self) -> &Arc<dyn Journal> {
+        &self.inner.journal
+    }
+
+    /// Sends a request until it is answered or `timeout` is over.
+    ///
+    /// "Nobody there", "busy" and silence are tried again: while a service moves or restarts,
+    /// its callers wait a little and see no error.
+    pub(crate) async fn call(
+        &self,
+        subject: &str,
+        mut headers: RequestHeaders,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer, NoAnswer> {
+        let deadline = Instant::now() + timeout;
+        let (mut attempt_timeout, mut pause) = (ATTEMPT_TIMEOUT, ASK_AGAIN_AFTER);
+        let mut is_in_doubt = false;
+        let mut last = Failure::new(Status::Unavailable, "nobody serves this now");
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return if is_in_doubt { Err(NoAnswer(timeout)) } else { Ok(Answer::failed(last)) };
+            }
+            headers.budget = Some(left);
+            let attempt = self.inner.transport.request(
+                subject.to_owned(),
+                headers.to_map(),
+                body.clone(),
+                attempt_timeout.min(left),
+            );
+            match attempt.await {
+                Ok(message) => {
+                    let answer = Answer::from_message(message.headers.as_ref(), &message.payload);
+                    match answer.outcome {
+                        Err(failure) if is_worth_repeating(&failure) => last = failure,
+                        _ => return Ok(answer),
+                    }
+                }
+                Err(NoReply::NobodyThere) => {}
+                Err(NoReply::TooLarge) => {
+                    let text = format!("a request of {} bytes is too large", body.len());
+                    return Ok(Answer::failed(Failure::new(Status::TooLarge, text)));
+                }
+                Err(NoReply::TimedOut) => {
+                    is_in_doubt = true;
+                    attempt_timeout *= 2;
+                    continue;
+                }
+            }
+            sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+            pause = (pause * 2).min(ASK_AGAIN_AFTER_MAX);
+        }
+    }
+}
+
+/// No reply came within this time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoAnswer(pub(crate) Duration);
+
+fn is_worth_repeating(failure: &Failure) -> bool {
+    matches!(failure.status, Status::Overloaded | Status::Unavailable)
+}
+
+/// The address of one actor.
+#[derive(Debug, Clone)]
+pub struct ActorRef<A> {
+    bus: Bus,
+    id: Id<A>,
+}
+
+impl<A: Actor> ActorRef<A> {
+    /// Asks the actor to carry out `command`. Nothing is sent before the result is awaited.
+    pub fn ask<C: Wire>(&self, command: C) -> Ask<A, C>
+    where
+        A: Handle<C>,
+    {
+        const {
+            assert!(
+                is_listed(<A::Commands as CommandSet<A>>::NAMES, <A as Handle<C>>::NAME),
+                "the actor handles this command but does not list it in `Actor::Commands`"
+            );
+        }
+        Ask {
+            bus: self.bus.clone(),
+            id: self.id.clone(),
+            command,
+            headers: RequestHeaders::default(),
+            timeout: REPLY_TIMEOUT,
+            actor: PhantomData,
+        }
+    }
+}
+
+/// A command about to be asked. Await it for the reply.
+#[must_use = "nothing is asked before it is awaited"]
+#[derive(Debug)]
+pub struct Ask<A, C> {
+    bus: Bus,
+    id: Id<A>,
+    command: C,
+    headers: RequestHeaders,
+    timeout: Duration,
+    actor: PhantomData<fn() -> A>,
+}
+
+impl<A: Handle<C>, C: Wire> Ask<A, C> {
+    /// The idempotency key: repeats with the same key get the first one's reply. Without it, a
+    /// new one.
+    pub fn key(mut self, key: Key) -> Self {
+        self.headers.key = Some(key);
+        self
+    }
+
+    /// When the key was first used, if that was not now: a key as old as that is then looked
+    /// for as far back.
+    pub fn key_first_sent(mut self, at: Timestamp) -> Self {
+        self.headers.key_time = Some(at);
+        self
+    }
+
+    /// How long to wait for the reply, all attempts together. Ten seconds by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// In whose name the command is sent.
+    pub fn principal(mut self, principal: &str) -> Self {
+        self.headers.principal = Some(principal.into());
+        self
+    }
+
+    /// The W3C `traceparent` the command belongs to.
+    pub fn trace(mut self, traceparent: &str) -> Self {
+        self.headers.trace = Some(traceparent.into());
+        self
+    }
+
+    /// The commit that caused the command.
+    pub fn cause(mut self, position: &Position) -> Self {
+        self.headers.cause = Some(position.to_string().into());
+        self
+    }
+
+    /// Carry it out only if the actor is at this version, else fail with 412.
+    pub fn expect_version(mut self, version: u64) -> Self {
+        self.headers.expect_version = Some(version);
+        self
+    }
+
+    /// Asks, and also tells where the actor stands after it: the read-your-writes token.
+    ///
+    /// # Errors
+    /// [`AskError`], which says whether asking again may help.
+    pub async fn positioned(mut self) -> Result<(A::Reply, Position), AskError<A::Error>> {
+        let encoding = Encoding::MessagePack;
+        let body = encoding.encode(&self.command).map_err(|malformed| {
+            AskError::Failed(Failure::malformed(malformed))
+        })?;
+        self.headers.content_type = Some(encoding.content_type().into());
+        if self.headers.key.is_none() {
+            self.headers.key = Some(Key::random());
+            self.headers.key_time = Some(Timestamp::now());
+        }
+        let subject = subject::command(A::KIND, self.id.as_str(), <A as Handle<C>>::NAME);
+        let called = self.bus.call(&subject, self.headers, body.into(), self.timeout).await;
+        let answer = called.map_err(|NoAnswer(after)| AskError::NoReply(after))?;
+        let body = answer.outcome.map_err(|failure| match failure.as_refusal() {
+            Some(refusal) => AskError::Refused(refusal),
+            None => AskError::Failed(failure),
+        })?;
+        let reply = encoding.decode(&body).map_err(|e| AskError::UnreadableReply(e.to_string()))?;
+        let position = answer
+            .position
+            .ok_or_else(|| AskError::UnreadableReply("it names no position".to_owned()))?;
+        Ok((reply, position))
+    }
+}
+
+impl<A: Handle<C>, C: Wire> IntoFuture for Ask<A, C> {
+    type Output = Result<A::Reply, AskError<A::Error>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.positioned().await.map(|(reply, _)| reply) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monitor_is_on_the_servers_host() {
+        assert_eq!(Connect::to("nats://u:p@db:4222").monitor_urls, ["http://db:8222"]);
+        assert_eq!(Connect::to("127.0.0.1:4333").monitor_urls, ["http://127.0.0.1:8222"]);
+    }
+}

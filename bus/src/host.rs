@@ -1,0 +1,251 @@
+//! A node: which kinds it hosts, what follows them, and how it starts and stops.
+//!
+//! The builder lists; [`Host::start`] makes or checks the streams, then serves; a stop lets
+//! followers finish, takes the last requests, answers them, and only then lets go.
+
+use std::{collections::HashMap, future::Future, path::PathBuf, sync::Arc};
+
+use tokio::time::{sleep, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    activation::Home,
+    actor::Actor,
+    bus::Bus,
+    command_set::{CommandSet, all_differ},
+    effect::Effect,
+    error::Error,
+    follower::Follower,
+    id::is_token,
+    kind::{AnyKind, Kind},
+    limits::{DRAIN_DEADLINE, PASSIVATE_AFTER, PASSIVATE_EVERY},
+    projection::{Fold, Served},
+    reaction::{EffectReaction, Following, React, SagaReaction},
+    saga::Then,
+    subject::{self, Shard},
+    transport::{Inbound, Inbox},
+};
+
+/// A node about to be started.
+pub struct Host {
+    bus: Bus,
+    rows: Option<PathBuf>,
+    tasks: TaskTracker,
+    kinds: Vec<Arc<dyn AnyKind>>,
+    followers: Vec<Follower>,
+    projections: HashMap<&'static str, Box<dyn Served>>,
+    fault: Option<String>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("bus", &self.bus).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// A node that hosts nothing yet.
+    #[must_use]
+    pub fn new(bus: Bus) -> Self {
+        Self {
+            bus,
+            rows: None,
+            tasks: TaskTracker::new(),
+            kinds: Vec::new(),
+            followers: Vec::new(),
+            projections: HashMap::new(),
+            fault: None,
+        }
+    }
+
+    /// Where projections keep their rows. The folder may be deleted while the node is down.
+    #[must_use]
+    pub fn rows_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.rows = Some(folder.into());
+        self
+    }
+
+    /// Hosts the actors of kind `A`.
+    #[must_use]
+    pub fn actor<A: Actor>(mut self) -> Self {
+        const {
+            assert!(
+                all_differ(<A::Commands as CommandSet<A>>::NAMES),
+                "two commands of this actor have the same name"
+            );
+        }
+        let names = <A::Commands as CommandSet<A>>::NAMES;
+        for name in [A::KIND].iter().chain(names) {
+            self.check_name(name);
+        }
+        let home = Home { journal: self.bus.journal().clone(), shard: Shard::of(A::KIND) };
+        self.kinds.push(Arc::new(Kind::<A>::new(home, self.tasks.clone())));
+        self
+    }
+
+    /// Has the saga `name` follow the commits of kind `A`. One saga may follow several kinds.
+    #[must_use]
+    pub fn saga<A: Actor>(
+        self,
+        name: &'static str,
+        on: fn(&crate::commit::Recorded<A>, &mut Then),
+    ) -> Self {
+        let reaction = SagaReaction { name, bus: self.bus.clone(), on };
+        self.follower::<A>(name, Arc::new(reaction))
+    }
+
+    /// Has `effect` follow the commits of kind `A`.
+    #[must_use]
+    pub fn effect<A: Actor, E: Effect<A>>(self, effect: E) -> Self {
+        let reaction = EffectReaction { bus: self.bus.clone(), effect };
+        let following = Following::<A, E> { reaction, actor: std::marker::PhantomData };
+        self.follower::<A>(E::NAME, Arc::new(following))
+    }
+
+    /// Serves the projection `P`, folded from kind `A`. Call it once for each kind it folds.
+    #[must_use]
+    pub fn projection<P: Fold<A>, A: Actor>(mut self) -> Self {
+        self.check_name(P::NAME);
+        let served = self.projections.remove(P::NAME);
+        let served = crate::projection::with_fold::<P, A>(served);
+        match served {
+            Ok(served) => drop(self.projections.insert(P::NAME, served)),
+            Err(text) => self.fault = Some(text),
+        }
+        self
+    }
+
+    fn follower<A: Actor>(mut self, name: &'static str, reaction: Arc<dyn React>) -> Self {
+        self.check_name(name);
+        let shard = Shard::of(A::KIND);
+        let taken = self.followers.iter().any(|f| f.name == name && f.shard.stream == shard.stream);
+        if taken {
+            self.fault = Some(format!("two followers of `{}` are named `{name}`", A::KIND));
+        }
+        self.followers.push(Follower { name, shard, reaction });
+        self
+    }
+
+    fn check_name(&mut self, name: &str) {
+        if !is_token(name) {
+            self.fault = Some(format!("`{name}` cannot be a name on the wire"));
+        }
+    }
+
+    /// Makes or checks the streams, and serves.
+    ///
+    /// # Errors
+    /// If a stream has wrong settings, the rows cannot be opened, or two parts share a name.
+    pub async fn start(self) -> Result<Running, Error> {
+        if let Some(fault) = self.fault {
+            return Err(Error::Misconfigured(fault));
+        }
+        for kind in &self.kinds {
+            self.bus.journal().provision(&kind.home().shard).await?;
+        }
+        for follower in &self.followers {
+            self.bus.journal().provision(&follower.shard).await?;
+        }
+        let stop_following = CancellationToken::new();
+        let stop_serving = CancellationToken::new();
+        let following = TaskTracker::new();
+        let serving = TaskTracker::new();
+        let transport = self.bus.transport();
+        for kind in self.kinds {
+            let name = kind.home().shard.kind.clone();
+            let inbox = transport.serve(subject::commands(&name), &name).await?;
+            let (passivating, taking) = (kind.clone(), kind);
+            serving.spawn(passivate(passivating, stop_serving.clone()));
+            let take = move |inbound| taking.clone().take(inbound);
+            serving.spawn(serve_inbox(inbox, take, stop_serving.clone()));
+        }
+        for (name, projection) in self.projections {
+            let Some(folder) = &self.rows else {
+                let text = format!("`{name}` needs a folder for its rows: see Host::rows_in");
+                return Err(Error::Misconfigured(text));
+            };
+            let started = projection.start(folder, self.bus.journal().clone(), stop_following.clone());
+            let (folding, server) = started?;
+            following.spawn(folding);
+            let inbox = transport.serve(subject::views(name), name).await?;
+            let tasks = self.tasks.clone();
+            let take = move |inbound: Inbound| drop(tasks.spawn(server.clone().answer(inbound)));
+            serving.spawn(serve_inbox(inbox, take, stop_serving.clone()));
+        }
+        for follower in self.followers {
+            following.spawn(follower.run(self.bus.journal().clone(), stop_following.clone()));
+        }
+        transport.flush().await;
+        info!("serving");
+        Ok(Running { bus: self.bus, stop_following, stop_serving, following, serving, tasks: self.tasks })
+    }
+
+    /// Serves until `signal`, then stops without losing a request.
+    ///
+    /// # Errors
+    /// As [`Host::start`].
+    pub async fn run_until(self, signal: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let running = self.start().await?;
+        signal.await;
+        running.stop().await;
+        Ok(())
+    }
+}
+
+/// A node that serves.
+#[derive(Debug)]
+pub struct Running {
+    bus: Bus,
+    stop_following: CancellationToken,
+    stop_serving: CancellationToken,
+    following: TaskTracker,
+    serving: TaskTracker,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// Stops: followers finish what they hold, the last requests are answered, then all ends.
+    /// What is not done within the deadline is left to whoever serves next.
+    pub async fn stop(self) {
+        info!("stopping");
+        let finish = async {
+            // Followers first: what they still ask may have to be answered here.
+            self.stop_following.cancel();
+            self.following.close();
+            self.following.wait().await;
+            self.stop_serving.cancel();
+            self.serving.close();
+            self.serving.wait().await;
+            self.tasks.close();
+            self.tasks.wait().await;
+        };
+        if timeout(DRAIN_DEADLINE, finish).await.is_err() {
+            warn!(unanswered = self.tasks.len(), "stopped before everything was done");
+        }
+        self.bus.transport().flush().await;
+        info!("stopped");
+    }
+}
+
+async fn serve_inbox(mut inbox: Inbox, take: impl Fn(Inbound), stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            inbound = inbox.next() => match inbound {
+                Some(inbound) => take(inbound),
+                None => return,
+            },
+        }
+    }
+    inbox.drain(take).await;
+}
+
+async fn passivate(kind: Arc<dyn AnyKind>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(PASSIVATE_EVERY) => kind.passivate(PASSIVATE_AFTER),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Whether a server can keep our promises: new enough, and every write on disk before its
+//! acknowledgement.
+
+use async_nats::Client;
+use serde::Deserialize;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// The oldest server we rely on: atomic batches, message schedules, and I/O errors that stop a
+/// stream instead of passing.
+const SERVER_MIN: (u32, u32) = (2, 14);
+/// JetStream's API level of that server.
+const API_LEVEL_MIN: u64 = 4;
+
+#[derive(Deserialize)]
+struct AccountInfo {
+    api: Api,
+}
+
+#[derive(Deserialize)]
+struct Api {
+    #[serde(default)]
+    level: u64,
+}
+
+#[derive(Deserialize)]
+struct Varz {
+    jetstream: Option<VarzJetStream>,
+}
+
+#[derive(Deserialize)]
+struct VarzJetStream {
+    config: Option<VarzConfig>,
+}
+
+#[derive(Deserialize)]
+struct VarzConfig {
+    #[serde(default)]
+    sync_always: bool,
+}
+
+/// Refuses a server that is too old, has no JetStream, or acknowledges before the disk has it.
+pub(crate) async fn check_server(
+    client: &Client,
+    monitors: &[String],
+    allow_lazy_sync: bool,
+) -> Result<(), Error> {
+    let version = client.server_info().version;
+    if !is_new_enough(&version) {
+        let (major, minor) = SERVER_MIN;
+        return Err(Error::Unfit(format!("it is version {version}; {major}.{minor} is the oldest")));
+    }
+    let jetstream = async_nats::jetstream::new(client.clone());
+    let info: Result<async_nats::jetstream::response::Response<AccountInfo>, _> =
+        jetstream.request("INFO", &()).await;
+    match info {
+        Ok(async_nats::jetstream::response::Response::Ok(info)) => {
+            if info.api.level < API_LEVEL_MIN {
+                return Err(Error::Unfit(format!(
+                    "its JetStream API level is {}; {API_LEVEL_MIN} is the oldest",
+                    info.api.level
+                )));
+            }
+        }
+        Ok(async_nats::jetstream::response::Response::Err { error }) => {
+            return Err(Error::Unfit(format!("JetStream answers: {error}")));
+        }
+        Err(error) => return Err(Error::Unfit(format!("JetStream does not answer: {error}"))),
+    }
+    if allow_lazy_sync {
+        tracing::warn!("lazy sync is allowed: an acknowledged write may be lost with the power");
+        return Ok(());
+    }
+    for monitor in monitors {
+        check_sync(monitor).await?;
+    }
+    Ok(())
+}
+
+async fn check_sync(monitor: &str) -> Result<(), Error> {
+    let url = format!("{}/varz", monitor.trim_end_matches('/'));
+    let unknown = |why: String| {
+        Error::Unfit(format!(
+            "cannot tell whether it syncs every write to disk: {url}: {why}. Name its monitoring \
+             address, or allow lazy sync"
+        ))
+    };
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build();
+    let client = client.map_err(|e| unknown(e.to_string()))?;
+    let answer = client.get(&url).send().await.map_err(|e| unknown(e.to_string()))?;
+    let varz: Varz = answer.json().await.map_err(|e| unknown(e.to_string()))?;
+    let syncs = varz.jetstream.and_then(|js| js.config).is_some_and(|config| config.sync_always);
+    if syncs {
+        Ok(())
+    } else {
+        Err(Error::Unfit(format!(
+            "it acknowledges writes before they are on disk ({url}): set `sync_interval: always` \
+             in its jetstream block, or allow lazy sync"
+        )))
+    }
+}
+
+/// Whether `version` (`2.15.1`, `2.15.0-dev`) is at least [`SERVER_MIN`].
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor) >= SERVER_MIN,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        for good in ["2.14.0", "2.15.1", "2.15.0-dev", "3.0.0"] {
+            assert!(is_new_enough(good), "{good}");
+        }
+        for bad in ["2.9.10", "2.13.9", "1.99.0", "", "new"] {
+            assert!(!is_new_enough(bad), "{bad}");
+        }
+    }
+}

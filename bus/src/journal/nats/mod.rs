@@ -1,0 +1,125 @@
+//! The journal on JetStream. Only this folder names JetStream.
+
+mod append;
+mod deliver;
+mod fitness;
+mod follow;
+mod read;
+mod streams;
+
+use async_nats::{Client, jetstream};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{AppendError, BoxFuture, Bounds, Delivery, Entry, Journal, ReadError};
+use crate::{error::Error, subject::Shard};
+
+pub(crate) use fitness::check_server;
+
+/// JetStream, reached through one connection.
+#[derive(Debug)]
+pub(crate) struct NatsJournal {
+    client: Client,
+    jetstream: jetstream::Context,
+    replicas: usize,
+}
+
+impl NatsJournal {
+    pub(crate) fn new(client: Client, replicas: usize) -> Self {
+        let mut jetstream = jetstream::new(client.clone());
+        jetstream.set_timeout(crate::limits::READ_TIMEOUT);
+        Self { client, jetstream, replicas }
+    }
+
+    /// One request to the JetStream API; an error answer becomes a [`ReadError`] unless it
+    /// only says that there is nothing.
+    async fn api<T: Serialize + Sync, R: DeserializeOwned>(
+        &self,
+        verb: &str,
+        body: &T,
+    ) -> Result<Option<R>, ReadError> {
+        let response = self.jetstream.request(verb.to_owned(), body).await;
+        match response.map_err(|e| ReadError(format!("{verb}: {e}")))? {
+            jetstream::response::Response::Ok(value) => Ok(Some(value)),
+            jetstream::response::Response::Err { error } if error.code() == 404 => Ok(None),
+            jetstream::response::Response::Err { error } => {
+                Err(ReadError(format!("{verb}: {error}")))
+            }
+        }
+    }
+}
+
+impl Journal for NatsJournal {
+    fn provision<'a>(&'a self, shard: &'a Shard) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.provision_shard(shard))
+    }
+
+    fn append<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        expected: u64,
+        commit: Bytes,
+    ) -> BoxFuture<'a, Result<u64, AppendError>> {
+        Box::pin(self.append_commit(shard, id, expected, commit))
+    }
+
+    fn read<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Vec<Entry>, ReadError>> {
+        Box::pin(self.read_batch(shard, id, after))
+    }
+
+    fn read_from_leader<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Vec<Entry>, ReadError>> {
+        Box::pin(self.read_batch_from_leader(shard, id, after))
+    }
+
+    fn last<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Entry>, ReadError>> {
+        Box::pin(self.last_of(shard, id))
+    }
+
+    fn at<'a>(
+        &'a self,
+        shard: &'a Shard,
+        sequence: u64,
+    ) -> BoxFuture<'a, Result<Option<Entry>, ReadError>> {
+        Box::pin(self.entry_at(shard, sequence))
+    }
+
+    fn bounds<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<Bounds, ReadError>> {
+        Box::pin(self.bounds_of(stream))
+    }
+
+    fn follow<'a>(
+        &'a self,
+        stream: &'a str,
+        sequence: u64,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Entry, ReadError>>, ReadError>> {
+        Box::pin(self.follow_from(stream, sequence))
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        stream: &'a str,
+        follower: &'a str,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Delivery, ReadError>>, ReadError>> {
+        Box::pin(self.deliver_to(stream, follower))
+    }
+
+    fn probe<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.write_probe(node))
+    }
+}

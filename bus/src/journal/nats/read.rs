@@ -1,0 +1,162 @@
+//! Reading: many commits of one actor at once, directly; or one at a time from the leader.
+
+use std::sync::Arc;
+
+use async_nats::{Message, StatusCode};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Bounds, Entry, NatsJournal, ReadError};
+use crate::{
+    limits::{LOAD_BATCH, READ_TIMEOUT},
+    subject::Shard,
+};
+
+/// The status that ends a batch.
+const END_OF_BATCH: u16 = 204;
+
+#[derive(Deserialize)]
+struct StoredMessage {
+    message: RawMessage,
+}
+
+#[derive(Deserialize)]
+struct RawMessage {
+    subject: String,
+    seq: u64,
+    #[serde(default)]
+    data: String,
+}
+
+impl NatsJournal {
+    /// One direct batch get: answered by any replica, so it may lag.
+    pub(super) async fn read_batch(
+        &self,
+        shard: &Shard,
+        id: &str,
+        after: u64,
+    ) -> Result<Vec<Entry>, ReadError> {
+        let fault = |what: &str| ReadError(format!("{}: {what}", shard.stream));
+        let subject: Arc<str> = shard.subject(id).into();
+        let query = json!({"seq": after + 1, "next_by_subj": &*subject, "batch": LOAD_BATCH});
+        let inbox = self.client.new_inbox();
+        let mut answers =
+            self.client.subscribe(inbox.clone()).await.map_err(|e| fault(&e.to_string()))?;
+        let api = format!("$JS.API.DIRECT.GET.{}", shard.stream);
+        self.client
+            .publish_with_reply(api, inbox, Bytes::from(query.to_string()))
+            .await
+            .map_err(|e| fault(&e.to_string()))?;
+        let mut entries = Vec::new();
+        let collect = async {
+            while let Some(message) = answers.next().await {
+                match message.status.map(|status| status.as_u16()) {
+                    None | Some(200) => entries.push(direct_entry(&subject, &message)?),
+                    Some(END_OF_BATCH) => return whole(&entries, after, &message),
+                    Some(404) if entries.is_empty() => return Ok(()),
+                    Some(_) if message.status == Some(StatusCode::NO_RESPONDERS) => {
+                        return Err(fault("does not exist, or its server is not ready"));
+                    }
+                    Some(status) => return Err(fault(&format!("read answered {status}"))),
+                }
+            }
+            Err(fault("the connection was closed"))
+        };
+        tokio::time::timeout(READ_TIMEOUT, collect).await.map_err(|_| fault("read timed out"))??;
+        Ok(entries)
+    }
+
+    /// As [`read_batch`](Self::read_batch), but what the leader alone has is read from it.
+    pub(super) async fn read_batch_from_leader(
+        &self,
+        shard: &Shard,
+        id: &str,
+        after: u64,
+    ) -> Result<Vec<Entry>, ReadError> {
+        let newest = self.last_of(shard, id).await?.map_or(0, |entry| entry.sequence);
+        let mut entries = self.read_batch(shard, id, after).await?;
+        while entries.len() < LOAD_BATCH {
+            let read_to = entries.last().map_or(after, |entry| entry.sequence);
+            if read_to >= newest {
+                break;
+            }
+            let query = json!({"seq": read_to + 1, "next_by_subj": shard.subject(id)});
+            match self.stored(&shard.stream, &query).await? {
+                Some(entry) => entries.push(entry),
+                None => break,
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(super) async fn last_of(&self, shard: &Shard, id: &str) -> Result<Option<Entry>, ReadError> {
+        self.stored(&shard.stream, &json!({"last_by_subj": shard.subject(id)})).await
+    }
+
+    pub(super) async fn entry_at(
+        &self,
+        shard: &Shard,
+        sequence: u64,
+    ) -> Result<Option<Entry>, ReadError> {
+        self.stored(&shard.stream, &json!({"seq": sequence})).await
+    }
+
+    /// One message, asked of the leader.
+    async fn stored(
+        &self,
+        stream: &str,
+        query: &serde_json::Value,
+    ) -> Result<Option<Entry>, ReadError> {
+        let found: Option<StoredMessage> =
+            self.api(&format!("STREAM.MSG.GET.{stream}"), query).await?;
+        let Some(StoredMessage { message }) = found else { return Ok(None) };
+        let bytes = decode_base64(&message.data)?;
+        Ok(Some(Entry { subject: message.subject.into(), sequence: message.seq, bytes }))
+    }
+
+    pub(super) async fn bounds_of(&self, stream: &str) -> Result<Bounds, ReadError> {
+        let fault = |e: &dyn std::fmt::Display| ReadError(format!("{stream}: {e}"));
+        let info = self.jetstream.get_stream(stream).await.map_err(|e| fault(&e))?;
+        let info = info.cached_info();
+        Ok(Bounds {
+            created: info.created.unix_timestamp_nanos(),
+            last_sequence: info.state.last_sequence,
+        })
+    }
+}
+
+fn direct_entry(subject: &Arc<str>, message: &Message) -> Result<Entry, ReadError> {
+    let sequence = message
+        .headers
+        .as_ref()
+        .and_then(|headers| headers.get("Nats-Sequence"))
+        .and_then(|value| value.as_str().parse().ok())
+        .ok_or_else(|| ReadError("a stored message came without its sequence".to_owned()))?;
+    Ok(Entry { subject: subject.clone(), sequence, bytes: message.payload.clone() })
+}
+
+/// A batch of which the connection lost a message must not pass for the whole: its end names
+/// the last sequence it sent.
+fn whole(entries: &[Entry], after: u64, end: &Message) -> Result<(), ReadError> {
+    let sent: Option<u64> = end
+        .headers
+        .as_ref()
+        .and_then(|headers| headers.get("Nats-Last-Sequence"))
+        .and_then(|value| value.as_str().parse().ok());
+    let read = entries.last().map_or(after, |entry| entry.sequence);
+    let in_order = entries.windows(2).all(|pair| pair[0].sequence < pair[1].sequence);
+    if in_order && sent.is_none_or(|sent| sent == 0 || sent == read) {
+        Ok(())
+    } else {
+        Err(ReadError("messages of a batch were lost on the way".to_owned()))
+    }
+}
+
+/// Standard base64, as the JetStream API answers with.
+fn decode_base64(text: &str) -> Result<Bytes, ReadError> {
+    use base64::Engine;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(text);
+    decoded.map(Bytes::from).map_err(|e| ReadError(format!("a stored message is not base64: {e}")))
+}

@@ -1,0 +1,138 @@
+//! Our streams' settings: made if missing, checked if there.
+//!
+//! `deny_delete` and `deny_purge` keep anyone from unmaking history; no rollup and no message
+//! schedules, because either lets a publisher wipe the stream.
+
+use async_nats::jetstream::{
+    context::GetStreamErrorKind,
+    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
+};
+use std::time::Duration;
+
+use super::NatsJournal;
+use crate::{error::Error, subject, subject::Shard};
+
+impl NatsJournal {
+    pub(super) async fn provision_shard(&self, shard: &Shard) -> Result<(), Error> {
+        self.provision_stream(event_stream(shard, self.replicas)).await?;
+        self.provision_stream(probe_stream(self.replicas)).await
+    }
+
+    async fn provision_stream(&self, wanted: Config) -> Result<(), Error> {
+        let failed = |e: &dyn std::fmt::Display| Error::Journal(format!("{}: {e}", wanted.name));
+        let found = match self.jetstream.get_stream(&wanted.name).await {
+            Ok(stream) => stream.cached_info().config.clone(),
+            Err(error) if is_missing(&error) => {
+                let made = self.jetstream.create_stream(&wanted).await;
+                made.map_err(|e| failed(&e))?.cached_info().config.clone()
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        match difference(&found, &wanted) {
+            None => Ok(()),
+            Some(setting) => Err(Error::WrongStream { stream: wanted.name, setting }),
+        }
+    }
+}
+
+fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {
+    matches!(error.kind(), GetStreamErrorKind::JetStream(e) if e.code() == 404)
+}
+
+/// A kind's commits: kept for ever, never changed.
+fn event_stream(shard: &Shard, replicas: usize) -> Config {
+    Config {
+        name: shard.stream.to_string(),
+        subjects: vec![subject::event_subjects(&shard.kind)],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        discard: DiscardPolicy::Old,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: -1,
+        max_message_size: -1,
+        max_consumers: -1,
+        num_replicas: replicas,
+        deny_delete: true,
+        deny_purge: true,
+        allow_direct: true,
+        allow_atomic_publish: true,
+        ..Config::default()
+    }
+}
+
+/// What readiness writes: one message per node, gone after an hour.
+fn probe_stream(replicas: usize) -> Config {
+    Config {
+        name: subject::PROBE_STREAM.to_owned(),
+        subjects: vec![subject::PROBE_SUBJECTS.to_owned()],
+        storage: StorageType::File,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: 1,
+        max_message_size: -1,
+        max_consumers: -1,
+        num_replicas: replicas,
+        max_age: Duration::from_secs(3_600),
+        ..Config::default()
+    }
+}
+
+/// The first setting in which `found` is not as `wanted`, with both values.
+fn difference(found: &Config, wanted: &Config) -> Option<String> {
+    macro_rules! compare {
+        ($($field:ident),+ $(,)?) => {
+            $(if found.$field != wanted.$field {
+                let (is, must) = (&found.$field, &wanted.$field);
+                return Some(format!("{} is {is:?}, and must be {must:?}", stringify!($field)));
+            })+
+        };
+    }
+    compare!(
+        subjects, retention, storage, discard, discard_new_per_subject, max_messages, max_bytes,
+        max_messages_per_subject, max_message_size, max_age, num_replicas, no_ack, sealed,
+        allow_rollup, deny_delete, deny_purge, allow_direct, allow_atomic_publish,
+        allow_message_schedules, allow_message_ttl, allow_message_counter, allow_batch_publish,
+    );
+    // Set, each of these changes what is stored, or when it counts as stored.
+    let extras = [
+        ("mirror", found.mirror.is_some()),
+        ("sources", found.sources.as_ref().is_some_and(|sources| !sources.is_empty())),
+        ("subject_transform", found.subject_transform.is_some()),
+        ("republish", found.republish.is_some()),
+        ("persist_mode", found.persist_mode.as_ref().is_some_and(|mode| {
+            *mode != async_nats::jetstream::stream::PersistenceMode::Default
+        })),
+    ];
+    let extra = extras.into_iter().find(|(_, is_set)| *is_set);
+    extra.map(|(name, _)| format!("{name} is set, and must not be"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dangerous_setting_is_noticed() {
+        let wanted = event_stream(&Shard::of("order"), 1);
+        assert_eq!(difference(&wanted, &wanted), None);
+        let spoil: [(&str, fn(&mut Config)); 8] = [
+            ("deny_purge", |c| c.deny_purge = false),
+            ("deny_delete", |c| c.deny_delete = false),
+            ("allow_rollup", |c| c.allow_rollup = true),
+            ("allow_message_schedules", |c| c.allow_message_schedules = true),
+            ("max_age", |c| c.max_age = Duration::from_secs(1)),
+            ("max_messages", |c| c.max_messages = 10),
+            ("subjects", |c| c.subjects = vec!["evt.>".to_owned()]),
+            ("persist_mode", |c| {
+                c.persist_mode = Some(async_nats::jetstream::stream::PersistenceMode::Async);
+            }),
+        ];
+        for (name, change) in spoil {
+            let mut found = wanted.clone();
+            change(&mut found);
+            let setting = difference(&found, &wanted).expect(name);
+            assert!(setting.starts_with(name), "{setting}");
+        }
+    }
+}

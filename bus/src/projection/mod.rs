@@ -1,0 +1,75 @@
+//! Projections: folds of commits into rows that can be queried.
+//!
+//! A projection runs in full on every node that serves it. Rows and the place in the journal
+//! are written to disk in one transaction, so a commit is folded exactly once; the disk holds
+//! nothing that could not be folded again.
+
+mod fold;
+mod query;
+mod rows;
+mod selection;
+mod served;
+mod store;
+
+pub use rows::{GetRow, ListRows, RowError, Rows};
+pub use selection::{Listed, Selection};
+
+pub(crate) use served::{Served, with_fold};
+
+use crate::{
+    actor::{Actor, Wire},
+    commit::Recorded,
+    time::Timestamp,
+};
+
+/// A row, and what it can be found by. Its default is the row before the first event.
+pub trait Projection: Wire + Default {
+    /// The projection's name on the wire, one token: `"orders"`.
+    const NAME: &'static str;
+
+    /// Raise it when rows would come out differently: they are then folded again from the
+    /// first commit.
+    const VERSION: u32 = 1;
+
+    /// The values this row can be listed by. At most a few dozen.
+    fn index(&self) -> Vec<IndexEntry> {
+        Vec::new()
+    }
+}
+
+/// How events of actor `A` change the rows of a projection. As pure as [`Actor::apply`].
+pub trait Fold<A: Actor>: Projection {
+    /// Which row `event` belongs to, if any. The actor's own id unless said otherwise.
+    fn row(event: &Recorded<A>) -> Option<String> {
+        Some(event.id.as_str().to_owned())
+    }
+
+    /// Folds `event` into its row.
+    fn fold(&mut self, event: &Recorded<A>);
+}
+
+/// One value a row can be listed by: `buyer = u-1`, and where it stands among its equals.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IndexEntry {
+    pub(crate) index: &'static str,
+    pub(crate) value: String,
+    pub(crate) rank: u64,
+}
+
+impl IndexEntry {
+    /// The row is listed in `index` under `value`. Neither may hold a NUL character; one that
+    /// does is cut there.
+    #[must_use]
+    pub fn new(index: &'static str, value: impl Into<String>) -> Self {
+        let mut value = value.into();
+        value.truncate(value.find('\0').unwrap_or(value.len()));
+        Self { index, value, rank: 0 }
+    }
+
+    /// Rows of the same value are listed in the order of this moment.
+    #[must_use]
+    pub fn ranked_by(mut self, at: Timestamp) -> Self {
+        self.rank = at.as_millis();
+        self
+    }
+}
