@@ -257,9 +257,9 @@ mod tests {
     fn broken_rows_are_set_aside() {
         let folder = tempfile::tempdir().expect("a folder");
         drop(Store::open::<Row>(folder.path()).expect("opens"));
-        for file in ["conf", "db"] {
-            std::fs::write(folder.path().join("rows-v1").join(file), b"not sled").expect("writable");
-        }
+        let log = folder.path().join("rows-v1").join("db");
+        std::fs::remove_file(&log).expect("sled's log");
+        std::fs::create_dir(&log).expect("writable");
         let store = Store::open::<Row>(folder.path()).expect("opens anew");
         assert_eq!(store.checkpoint("EVT_a_0").expect("readable"), None);
         let names = std::fs::read_dir(folder.path()).expect("readable");
