@@ -45,8 +45,10 @@ impl Encoding {
             None => match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
                 Ok(_) => Some(Self::Json),
                 // Cut or misspelt JSON should be told so, and not that it is bad MessagePack.
-                Err(_) if matches!(body[0], b'{' | b'[' | b'"') => Some(Self::Json),
-                Err(_) => Some(Self::MessagePack),
+                Err(_) => match body.trim_ascii_start().first() {
+                    None | Some(b'{' | b'[' | b'"') => Some(Self::Json),
+                    Some(_) => Some(Self::MessagePack),
+                },
             },
         }
     }

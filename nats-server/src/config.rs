@@ -3,17 +3,20 @@
 
 use std::path::Path;
 
-/// The text of the configuration file. A `port` of `None` lets the server choose.
-pub(crate) fn text(store: &Path, ports: &Path, port: Option<u16>, monitor: Option<u16>) -> String {
+use crate::Options;
+
+/// The text of the configuration file. A port of `None` lets the server choose.
+pub(crate) fn text(store: &Path, ports: &Path, options: &Options) -> String {
     let number = |port: Option<u16>| port.map_or("-1".to_owned(), |port| port.to_string());
+    let sync = if options.lazy_sync { "2m" } else { "always" };
     format!(
         "server_name: callboard\n\
          listen: \"127.0.0.1:{}\"\n\
          http: \"127.0.0.1:{}\"\n\
          ports_file_dir: {}\n\
-         jetstream {{\n  store_dir: {}\n  sync_interval: always\n}}\n",
-        number(port),
-        number(monitor),
+         jetstream {{\n  store_dir: {}\n  sync_interval: {sync}\n}}\n",
+        number(options.port),
+        number(options.monitor_port),
         quoted(ports),
         quoted(store),
     )

@@ -48,13 +48,15 @@ pub struct Options {
     pub port: Option<u16>,
     /// The monitoring port; `None` for a free one.
     pub monitor_port: Option<u16>,
+    /// Acknowledge writes before they are on disk: only to show that this is refused.
+    pub lazy_sync: bool,
 }
 
 impl Options {
     /// A server that keeps everything in `folder`, on free ports.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), port: None, monitor_port: None }
+        Self { folder: folder.into(), port: None, monitor_port: None, lazy_sync: false }
     }
 }
 
@@ -172,8 +174,7 @@ async fn spawn(
 ) -> Result<(Child, ChildStdin, u32), Error> {
     let folder = &options.folder;
     let conf = folder.join("nats-server.conf");
-    let text =
-        config::text(&folder.join("jetstream"), ports, options.port, options.monitor_port);
+    let text = config::text(&folder.join("jetstream"), ports, options);
     std::fs::write(&conf, text).map_err(file_error(format!("cannot write {}", conf.display())))?;
     let mut watch = Command::new("sh")
         .args(["-c", WATCH, "sh"])
