@@ -133,8 +133,7 @@ impl<A: Actor> Presence<A> {
 
 impl<A: Actor> Activation<A> {
     async fn load(home: &Home, id: Id<A>, trust_replicas: bool) -> Result<Self, LoadError> {
-        let mut loaded =
-            Self { id, state: A::default(), version: 0, keys: KeyMemory::default() };
+        let mut loaded = Self { id, state: A::default(), version: 0, keys: KeyMemory::default() };
         loop {
             let (journal, id) = (&home.journal, loaded.id.as_str());
             let entries = if trust_replicas {
@@ -386,7 +385,8 @@ fn encoded<E: serde::Serialize>(commit: &Stored<E, AnyReply>) -> Result<Bytes, F
         Failure::new(Status::Internal, format!("the commit cannot be written: {malformed}"))
     })?;
     if bytes.len() > COMMIT_BYTES_MAX {
-        let text = format!("the commit would have {} bytes, at most {COMMIT_BYTES_MAX}", bytes.len());
+        let text =
+            format!("the commit would have {} bytes, at most {COMMIT_BYTES_MAX}", bytes.len());
         return Err(Failure::new(Status::TooLarge, text));
     }
     Ok(bytes.into())

@@ -23,7 +23,10 @@ use crate::{
     error::{AskError, Error},
     failure::{Failure, Status},
     id::{Id, Key},
-    journal::{Journal, nats::{NatsJournal, check_server}},
+    journal::{
+        Journal,
+        nats::{NatsJournal, check_server},
+    },
     limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, ATTEMPT_TIMEOUT, LOAD_BATCH, REPLY_TIMEOUT},
     live::{Live, LiveReaders, decode_any},
     projection::{Projection, Rows},
@@ -168,6 +171,17 @@ impl Bus {
     /// [`Error::Journal`] if it is not.
     pub async fn check_writes(&self) -> Result<(), Error> {
         self.inner.journal.probe(&self.inner.node).await
+    }
+
+    /// Whether anybody hosts the actors of `kind`.
+    pub async fn is_served(&self, kind: &str, timeout: Duration) -> bool {
+        // No kind has a command of this name, so the answer is that there is none: and whoever
+        // says so hosts the kind.
+        let subject = subject::command(kind, "anybody", "there-");
+        let called = self.call(&subject, RequestHeaders::default(), Bytes::new(), timeout).await;
+        called.is_ok_and(|answer| {
+            answer.outcome.is_err_and(|failure| failure.status == Status::NotFound)
+        })
     }
 
     pub(crate) fn transport(&self) -> &Transport {
@@ -331,9 +345,9 @@ impl<A: Handle<C>, C: Wire> Ask<A, C> {
     /// [`AskError`], which says whether asking again may help.
     pub async fn positioned(mut self) -> Result<(A::Reply, Position), AskError<A::Error>> {
         let encoding = Encoding::MessagePack;
-        let body = encoding.encode(&self.command).map_err(|malformed| {
-            AskError::Failed(Failure::malformed(malformed))
-        })?;
+        let body = encoding
+            .encode(&self.command)
+            .map_err(|malformed| AskError::Failed(Failure::malformed(malformed)))?;
         self.headers.content_type = Some(encoding.content_type().into());
         if self.headers.key.is_none() {
             self.headers.key = Some(Key::random());

@@ -8,11 +8,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
-use crate::{
-    actor::Actor,
-    id::Id,
-    time::Timestamp,
-};
+use crate::{actor::Actor, id::Id, time::Timestamp};
 
 /// The position of a commit: its stream and its sequence there. Shown as `EVT_order_0@1234`.
 ///

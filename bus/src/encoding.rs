@@ -131,7 +131,10 @@ mod tests {
         let order = Order { lines: vec![Line { quantity: 3 }] };
         for encoding in [Encoding::Json, Encoding::MessagePack] {
             let body = encoding.encode(&order).expect("plain data");
-            assert_eq!(encoding.decode::<Order>(&body), Ok(Order { lines: vec![Line { quantity: 3 }] }));
+            assert_eq!(
+                encoding.decode::<Order>(&body),
+                Ok(Order { lines: vec![Line { quantity: 3 }] })
+            );
             assert_eq!(Encoding::detect(None, &body), Some(encoding));
         }
     }
@@ -159,7 +162,10 @@ mod tests {
     #[test]
     fn a_foreign_content_type_is_neither() {
         assert_eq!(Encoding::detect(Some("text/xml"), b"{}"), None);
-        assert_eq!(Encoding::detect(Some("application/json; charset=utf-8"), b""), Some(Encoding::Json));
+        assert_eq!(
+            Encoding::detect(Some("application/json; charset=utf-8"), b""),
+            Some(Encoding::Json)
+        );
         assert_eq!(Encoding::detect(None, b"{\"cut"), Some(Encoding::Json));
     }
 }

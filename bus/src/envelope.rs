@@ -128,7 +128,8 @@ impl Answer {
 
     /// Reads an answer from the reply's headers and body.
     pub(crate) fn from_message(headers: Option<&HeaderMap>, body: &[u8]) -> Self {
-        let text = |name| headers.and_then(|map| map.get(name)).map(async_nats::HeaderValue::as_str);
+        let text =
+            |name| headers.and_then(|map| map.get(name)).map(async_nats::HeaderValue::as_str);
         let position = text(subject::SEQ).and_then(|text| text.parse().ok());
         let outcome = match text(subject::ERROR_CODE) {
             None => Ok(body.to_vec()),
@@ -167,7 +168,9 @@ mod tests {
 
     #[test]
     fn an_unreadable_header_is_named() {
-        for name in [subject::KEY_TIME, subject::TIMEOUT_MS, subject::EXPECT_VERSION, subject::AFTER] {
+        for name in
+            [subject::KEY_TIME, subject::TIMEOUT_MS, subject::EXPECT_VERSION, subject::AFTER]
+        {
             let mut map = HeaderMap::new();
             map.insert(name, "soon");
             let failure = RequestHeaders::parse(Some(&map)).expect_err(name);

@@ -19,6 +19,9 @@ pub enum Error {
     /// The server lacks something the promises rest on.
     #[error("this NATS server cannot be used: {0}")]
     Unfit(String),
+    /// The server is there, but does not answer yet. Try again.
+    #[error("this NATS server is not ready: {0}")]
+    NotReady(String),
     /// A stream exists with other settings than ours.
     #[error("stream {stream} has a wrong setting: {setting}")]
     WrongStream {

@@ -131,7 +131,8 @@ impl Work {
                 Ok(()) => return true,
                 Err(trouble) => {
                     self.report(&delivery.entry, attempt, &trouble);
-                    let pause = trouble.after.unwrap_or_default().max(backoff(&delivery.entry, attempt));
+                    let pause =
+                        trouble.after.unwrap_or_default().max(backoff(&delivery.entry, attempt));
                     self.wait(delivery, pause).await;
                 }
             }

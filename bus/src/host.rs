@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, future::Future, path::PathBuf, sync::Arc};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -19,7 +19,9 @@ use crate::{
     follower::Follower,
     id::is_token,
     kind::{AnyKind, Kind},
-    limits::{DRAIN_DEADLINE, PASSIVATE_AFTER, PASSIVATE_EVERY},
+    limits::{
+        ASK_AGAIN_AFTER_MAX, DRAIN_DEADLINE, PASSIVATE_AFTER, PASSIVATE_EVERY, PROVISION_DEADLINE,
+    },
     projection::{Fold, Served},
     reaction::{EffectReaction, Following, React, SagaReaction},
     saga::Then,
@@ -142,10 +144,10 @@ impl Host {
             return Err(Error::Misconfigured(fault));
         }
         for kind in &self.kinds {
-            self.bus.journal().provision(&kind.home().shard).await?;
+            provision(&self.bus, &kind.home().shard).await?;
         }
         for follower in &self.followers {
-            self.bus.journal().provision(&follower.shard).await?;
+            provision(&self.bus, &follower.shard).await?;
         }
         let stop_following = CancellationToken::new();
         let stop_serving = CancellationToken::new();
@@ -165,7 +167,8 @@ impl Host {
                 let text = format!("`{name}` needs a folder for its rows: see Host::rows_in");
                 return Err(Error::Misconfigured(text));
             };
-            let started = projection.start(folder, self.bus.journal().clone(), stop_following.clone());
+            let started =
+                projection.start(folder, self.bus.journal().clone(), stop_following.clone());
             let (folding, server) = started?;
             following.spawn(folding);
             let inbox = transport.serve(subject::views(name), name).await?;
@@ -178,7 +181,14 @@ impl Host {
         }
         transport.flush().await;
         info!("serving");
-        Ok(Running { bus: self.bus, stop_following, stop_serving, following, serving, tasks: self.tasks })
+        Ok(Running {
+            bus: self.bus,
+            stop_following,
+            stop_serving,
+            following,
+            serving,
+            tasks: self.tasks,
+        })
     }
 
     /// Serves until `signal`, then stops without losing a request.
@@ -225,6 +235,20 @@ impl Running {
         }
         self.bus.transport().flush().await;
         info!("stopped");
+    }
+}
+
+/// Makes or checks a stream; a server that is just being restarted gets time to come back.
+async fn provision(bus: &Bus, shard: &Shard) -> Result<(), Error> {
+    let deadline = Instant::now() + PROVISION_DEADLINE;
+    loop {
+        match bus.journal().provision(shard).await {
+            Err(Error::Journal(reason)) if Instant::now() < deadline => {
+                warn!(stream = %shard.stream, reason, "the journal is not ready");
+                sleep(ASK_AGAIN_AFTER_MAX).await;
+            }
+            provisioned => return provisioned,
+        }
     }
 }
 

@@ -147,10 +147,8 @@ impl<A: Actor> Kind<A> {
         };
         let (id, name) = subject::parse_command(&inbound.subject).map_err(bad_subject)?;
         if inbound.body.len() > COMMAND_BYTES_MAX {
-            let text = format!(
-                "the body has {} bytes, at most {COMMAND_BYTES_MAX}",
-                inbound.body.len()
-            );
+            let text =
+                format!("the body has {} bytes, at most {COMMAND_BYTES_MAX}", inbound.body.len());
             return Err(Failure::new(Status::TooLarge, text));
         }
         if !self.doors.contains_key(name) {

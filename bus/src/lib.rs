@@ -72,8 +72,8 @@ mod time;
 mod actor;
 mod command_set;
 mod commit;
-mod saga;
 mod effect;
+mod saga;
 
 mod encoding;
 mod envelope;

@@ -64,6 +64,9 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often one command may lose the race against another writer before it gives up (503).
 pub const CONFLICTS_MAX: u32 = 16;
 
+/// How long a starting node waits for a journal that does not answer yet.
+pub const PROVISION_DEADLINE: Duration = Duration::from_secs(30);
+
 /// Commits fetched by one read while an actor loads.
 pub const LOAD_BATCH: usize = 500;
 

@@ -107,7 +107,8 @@ pub(crate) fn recorded<A: Actor>(
     let Some(Ok(id)) = id else {
         return Err(Trouble::hopeless("its subject is not an actor's"));
     };
-    let position = Position { stream: subject::event_stream(A::KIND).into(), sequence: entry.sequence };
+    let position =
+        Position { stream: subject::event_stream(A::KIND).into(), sequence: entry.sequence };
     let commit = Arc::new(stored.info(position));
     let events = stored
         .events
@@ -149,15 +150,18 @@ async fn ask_one(
     };
     let subject = subject::command(ask.kind, &ask.id, ask.command);
     let answer = bus.call(&subject, headers, ask.body.into(), SAGA_ASK_TIMEOUT).await;
-    let answer = answer
-        .map_err(|NoAnswer(after)| Trouble::because(format!("{subject}: no reply within {after:?}")))?;
+    let answer = answer.map_err(|NoAnswer(after)| {
+        Trouble::because(format!("{subject}: no reply within {after:?}"))
+    })?;
     match answer.outcome {
         Ok(_) => Ok(()),
         Err(failure) if failure.status == Status::Refused => {
             tracing::debug!(%subject, %failure, cause = %commit.position, "a saga's command was refused");
             Ok(())
         }
-        Err(failure) if failure.body.retry => Err(Trouble::because(format!("{subject}: {failure}"))),
+        Err(failure) if failure.body.retry => {
+            Err(Trouble::because(format!("{subject}: {failure}")))
+        }
         Err(failure) => Err(Trouble::hopeless(format!("{subject}: {failure}"))),
     }
 }

@@ -56,4 +56,3 @@ pub(crate) fn derived_key(follower: &str, commit: &CommitInfo, index: usize) -> 
     let text = format!("{follower}/{}/{index}", commit.position);
     Key::parse(&text).unwrap_or_else(|_| unreachable!("names and streams are short tokens"))
 }
-

@@ -112,7 +112,6 @@ pub(crate) fn probe(node: &str) -> String {
     format!("probe.{node}")
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,10 +48,10 @@ impl Transport {
                 Duration::from_millis((20 << attempts.min(4)).min(250))
             })
             .event_callback(|event| async move { log_event(&event) });
-        let client = options
-            .connect(url)
-            .await
-            .map_err(|source| Error::Connect { url: without_credentials(url), source: source.into() })?;
+        let client = options.connect(url).await.map_err(|source| Error::Connect {
+            url: without_credentials(url),
+            source: source.into(),
+        })?;
         Ok(Self { client })
     }
 
@@ -66,10 +66,8 @@ impl Transport {
         body: Bytes,
         timeout: Duration,
     ) -> Result<async_nats::Message, NoReply> {
-        let request = async_nats::Request::new()
-            .headers(headers)
-            .payload(body)
-            .timeout(Some(timeout));
+        let request =
+            async_nats::Request::new().headers(headers).payload(body).timeout(Some(timeout));
         // The limit is ours as well: while disconnected, handing the request over can block.
         let reply = tokio::time::timeout(timeout, self.client.send_request(subject, request)).await;
         match reply {
@@ -136,7 +134,8 @@ impl Inbox {
     /// The client's own drain forgets what the server has already sent. Instead the server is
     /// told to stop after a few more, and those are served.
     pub(crate) async fn drain(mut self, mut take: impl FnMut(Inbound)) {
-        if let Err(error) = self.subscriber.unsubscribe_after(self.received + DRAIN_REQUESTS).await {
+        if let Err(error) = self.subscriber.unsubscribe_after(self.received + DRAIN_REQUESTS).await
+        {
             warn!(%error, "could not unsubscribe");
             return;
         }
@@ -151,7 +150,9 @@ fn log_event(event: &async_nats::Event) {
     match event {
         Event::Connected => debug!("connected to NATS"),
         Event::Disconnected => warn!("lost the connection to NATS; reconnecting"),
-        Event::SlowConsumer(_) => warn!("requests came faster than they were taken, some were dropped"),
+        Event::SlowConsumer(_) => {
+            warn!("requests came faster than they were taken, some were dropped")
+        }
         Event::ServerError(error) => warn!(%error, "NATS reported an error"),
         Event::ClientError(error) => warn!(%error, "the NATS client reported an error"),
         other => info!(event = %other, "NATS"),

@@ -32,9 +32,8 @@ async fn a_repeated_key_has_one_effect_and_one_answer() {
     let bus = connect(&server).await;
     let node = host(&bus).await;
     let (till, key) = (fresh("t"), Key::random());
-    let at_once = (0..16).map(|_| {
-        bus.actor(&till).ask(PutIn { amount: 5 }).key(key.clone()).positioned()
-    });
+    let at_once =
+        (0..16).map(|_| bus.actor(&till).ask(PutIn { amount: 5 }).key(key.clone()).positioned());
     let answers: Vec<_> = join_all(at_once).await.into_iter().map(Result::unwrap).collect();
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     bus.actor(&till).ask(PutIn { amount: 1 }).await.unwrap();
@@ -164,4 +163,3 @@ fn assert_status<T: std::fmt::Debug>(result: &Result<T, AskError<TillError>>, st
         other => panic!("expected {status:?}, got {other:?}"),
     }
 }
-

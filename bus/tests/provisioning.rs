@@ -49,10 +49,8 @@ async fn a_stream_with_another_setting_is_refused_and_named() {
 #[tokio::test]
 async fn a_server_whose_syncing_is_not_known_is_refused() {
     let server = TestServer::own().await;
-    let unknown = Connect {
-        monitor_urls: vec!["http://127.0.0.1:9".to_owned()],
-        ..Connect::to(&server.url)
-    };
+    let unknown =
+        Connect { monitor_urls: vec!["http://127.0.0.1:9".to_owned()], ..Connect::to(&server.url) };
     let refused = Bus::connect(&unknown).await.unwrap_err().to_string();
     assert!(refused.contains("cannot tell") && refused.contains("127.0.0.1:9"), "{refused}");
     let for_play = Connect { allow_lazy_sync: true, ..unknown };
@@ -62,7 +60,8 @@ async fn a_server_whose_syncing_is_not_known_is_refused() {
 #[tokio::test]
 async fn a_server_that_syncs_lazily_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let options = nats_server::Options { lazy_sync: true, ..nats_server::Options::in_folder(folder.path()) };
+    let options =
+        nats_server::Options { lazy_sync: true, ..nats_server::Options::in_folder(folder.path()) };
     let server = nats_server::Server::start(options).await.unwrap();
     let lazy = Connect { monitor_urls: vec![server.monitor_url()], ..Connect::to(&server.url()) };
     let refused = Bus::connect(&lazy).await.unwrap_err().to_string();

@@ -61,7 +61,8 @@ async fn rows_of_another_journal_are_forgotten() {
     let server = TestServer::own().await;
     let bus = connect(&server).await;
     let _node = host_with_rows(&bus, rows.path()).await;
-    let (_, position) = bus.actor(&fresh("new")).ask(PutIn { amount: 2 }).positioned().await.unwrap();
+    let (_, position) =
+        bus.actor(&fresh("new")).ask(PutIn { amount: 2 }).positioned().await.unwrap();
     let listed = bus.rows::<TillCard>().list(Selection::all()).after(&position).await.unwrap();
     assert_eq!(listed.rows.iter().map(|card| card.amount).collect::<Vec<_>>(), [2]);
 }
@@ -74,7 +75,8 @@ async fn lists_come_in_pages_and_follow_the_index() {
     let mut last = None;
     for n in 0..25_u64 {
         let till = bus::Id::<common::Till>::parse(&format!("g{}-{n:02}", n % 2)).unwrap();
-        let (_, position) = bus.actor(&till).ask(PutIn { amount: n * 10 }).positioned().await.unwrap();
+        let (_, position) =
+            bus.actor(&till).ask(PutIn { amount: n * 10 }).positioned().await.unwrap();
         // Rows are ranked by whole milliseconds.
         tokio::time::sleep(Duration::from_millis(2)).await;
         last = Some(position);
@@ -82,7 +84,8 @@ async fn lists_come_in_pages_and_follow_the_index() {
     let group = Selection::all().matching("group", "g0").newest_first().limit(5);
     let (mut cursor, mut ids) = (None, Vec::new());
     loop {
-        let page = bus.rows::<TillCard>().list(group.clone().from(cursor)).after(last.as_ref().unwrap());
+        let page =
+            bus.rows::<TillCard>().list(group.clone().from(cursor)).after(last.as_ref().unwrap());
         let page = page.await.unwrap();
         assert!(page.rows.len() <= 5);
         ids.extend(page.rows.into_iter().map(|card| card.id));
@@ -91,7 +94,8 @@ async fn lists_come_in_pages_and_follow_the_index() {
             break;
         }
     }
-    let newest_first: Vec<String> = (0..25).rev().step_by(2).map(|n| format!("g0-{n:02}")).collect();
+    let newest_first: Vec<String> =
+        (0..25).rev().step_by(2).map(|n| format!("g0-{n:02}")).collect();
     assert_eq!(ids, newest_first);
     let both = Selection::all().matching("group", "g1").prefix("size", "lar");
     let both = bus.rows::<TillCard>().list(both).await.unwrap();
@@ -131,11 +135,18 @@ async fn a_query_that_cannot_be_answered_says_why() {
     let rows = bus.rows::<TillCard>();
     for cursor in ["zz", "abc", "é"] {
         let failure = failed(rows.list(Selection::all().from(Some(cursor.to_owned()))).await);
-        assert_eq!((failure.status, failure.body.field.as_deref()), (Status::BadCommand, Some("from")));
+        assert_eq!(
+            (failure.status, failure.body.field.as_deref()),
+            (Status::BadCommand, Some("from"))
+        );
     }
     let elsewhere = "EVT_other_0@1".parse().unwrap();
-    assert_eq!(failed(rows.list(Selection::all()).after(&elsewhere).await).status, Status::BadCommand);
+    assert_eq!(
+        failed(rows.list(Selection::all()).after(&elsewhere).await).status,
+        Status::BadCommand
+    );
     let not_yet = "EVT_till_0@1000".parse().unwrap();
-    let waited = rows.list(Selection::all()).after(&not_yet).timeout(Duration::from_millis(300)).await;
+    let waited =
+        rows.list(Selection::all()).after(&not_yet).timeout(Duration::from_millis(300)).await;
     assert!(waited.unwrap_err().may_ask_again());
 }

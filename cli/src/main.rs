@@ -1,1 +1,62 @@
-fn main(){}
+//! The `callboard` command: the whole shop in one process tree, its roles one by one, and the
+//! operator's tools.
+
+mod config;
+mod dev;
+mod edge_role;
+mod events;
+mod grant;
+mod health;
+mod outside;
+mod serve;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::config::Logging;
+
+/// Durable actors and an event bus on plain NATS, with a whole shop running on it.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    logging: Logging,
+
+    /// Without one: `dev`.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything here: a NATS server, all actors, and the HTTP edge.
+    Dev(dev::Arguments),
+    /// Run actors, with what follows them, against a given NATS.
+    Serve(serve::Arguments),
+    /// Run the HTTP edge against a given NATS.
+    Edge(edge_role::Arguments),
+    /// Show commits, decoded.
+    Events(events::Arguments),
+    /// Give a registered user a role: this is how the first admin comes to be.
+    Grant(grant::Arguments),
+    /// Ask whether a part is up: exit status 0 if it is, 1 if not.
+    Health(health::WithNats),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    arguments.logging.start();
+    let command = match arguments.command {
+        Some(command) => command,
+        None => Command::Dev(dev::Arguments::try_parse_from(["callboard"]).context("dev")?),
+    };
+    match command {
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Edge(arguments) => edge_role::run(arguments).await,
+        Command::Events(arguments) => events::run(arguments).await,
+        Command::Grant(arguments) => grant::run(arguments).await,
+        Command::Health(arguments) => health::run(arguments).await,
+    }
+}

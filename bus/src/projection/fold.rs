@@ -157,7 +157,8 @@ impl<P: Projection> OneStream<P> {
             }
             // What fails at once, again and again, needs a person and not a hurry.
             let failed_soon = started.elapsed() < Duration::from_secs(5);
-            pause = if failed_soon { (pause * 2).min(RETRY_AFTER_MAX) } else { ASK_AGAIN_AFTER_MAX };
+            pause =
+                if failed_soon { (pause * 2).min(RETRY_AFTER_MAX) } else { ASK_AGAIN_AFTER_MAX };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sleep(pause) => {}
@@ -166,9 +167,14 @@ impl<P: Projection> OneStream<P> {
     }
 
     /// Folds from the checkpoint on, until a fault or `stop`.
-    async fn fold_on(&self, journal: &dyn Journal, stop: &CancellationToken) -> Result<(), BoxError> {
+    async fn fold_on(
+        &self,
+        journal: &dyn Journal,
+        stop: &CancellationToken,
+    ) -> Result<(), BoxError> {
         let Some(bounds) = bounds_of(journal, &self.stream, stop).await else { return Ok(()) };
-        let folded = self.store.checkpoint(&self.stream)?.map_or(0, |checkpoint| checkpoint.sequence);
+        let folded =
+            self.store.checkpoint(&self.stream)?.map_or(0, |checkpoint| checkpoint.sequence);
         self.report(folded, bounds.last_sequence);
         if folded < bounds.last_sequence {
             info!(projection = P::NAME, stream = %self.stream, from = folded, to = bounds.last_sequence, "folding");
@@ -214,7 +220,11 @@ impl<P: Projection> OneStream<P> {
 }
 
 /// What the stream holds, however long it takes to find out. `None` when stopped meanwhile.
-async fn bounds_of(journal: &dyn Journal, stream: &str, stop: &CancellationToken) -> Option<Bounds> {
+async fn bounds_of(
+    journal: &dyn Journal,
+    stream: &str,
+    stop: &CancellationToken,
+) -> Option<Bounds> {
     loop {
         match journal.bounds(stream).await {
             Ok(bounds) => return Some(bounds),

@@ -120,9 +120,8 @@ impl<P: Projection> Server<P> {
 fn get<P: Projection>(store: &Store, encoding: Encoding, body: &[u8]) -> Result<Vec<u8>, Failure> {
     let query: Get = encoding.decode(body).map_err(Failure::malformed)?;
     let row = read_row::<P>(store, &query.row)?;
-    let visible = row.filter(|row| {
-        query.within.as_ref().is_none_or(|condition| condition.holds(&row.index()))
-    });
+    let visible = row
+        .filter(|row| query.within.as_ref().is_none_or(|condition| condition.holds(&row.index())));
     match visible {
         Some(row) => encoded::<P, _>(encoding, &Found { row }),
         None => {

@@ -102,8 +102,11 @@ impl Condition {
     }
 
     pub(crate) fn covers(&self, entry: &IndexEntry) -> bool {
-        let same_value =
-            if self.prefix { entry.value.starts_with(&self.value) } else { entry.value == self.value };
+        let same_value = if self.prefix {
+            entry.value.starts_with(&self.value)
+        } else {
+            entry.value == self.value
+        };
         entry.index == self.index && same_value
     }
 }

@@ -46,9 +46,9 @@ pub(crate) fn with_fold<P: Fold<A>, A: Actor>(
         None => Folds::<P>(Vec::new()),
         Some(known) => {
             let known: Box<dyn Any> = known;
-            *known.downcast::<Folds<P>>().map_err(|_| {
-                format!("two projections are named `{}`", P::NAME)
-            })?
+            *known
+                .downcast::<Folds<P>>()
+                .map_err(|_| format!("two projections are named `{}`", P::NAME))?
         }
     };
     folds.0.push((Shard::of(A::KIND).stream, fold_of::<P, A>()));

@@ -194,9 +194,8 @@ enum Fault {
 
 /// sled reports some broken files by panicking; here that is an error like the others.
 fn open_tree(path: &Path) -> Result<sled::Db, Fault> {
-    let open = AssertUnwindSafe(|| {
-        sled::Config::new().path(path).cache_capacity(ROW_CACHE_BYTES).open()
-    });
+    let open =
+        AssertUnwindSafe(|| sled::Config::new().path(path).cache_capacity(ROW_CACHE_BYTES).open());
     match std::panic::catch_unwind(open) {
         Ok(Ok(tree)) => Ok(tree),
         Ok(Err(sled::Error::Io(error))) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -239,7 +238,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open::<Row>(folder.path()).expect("opens");
         let mut changes = Changes::default();
-        for (row, value, rank) in [("a", "red", 3), ("b", "red", 1), ("c", "redwood", 2), ("d", "blue", 0)] {
+        for (row, value, rank) in
+            [("a", "red", 3), ("b", "red", 1), ("c", "redwood", 2), ("d", "blue", 0)]
+        {
             let entry = IndexEntry::new("word", value).ranked_by(Timestamp::from_millis(rank));
             changes.put_index(row, &entry);
         }

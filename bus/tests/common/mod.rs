@@ -129,10 +129,7 @@ impl Projection for TillCard {
     fn index(&self) -> Vec<IndexEntry> {
         let size = if self.amount >= 100 { "large" } else { "little" };
         let group = self.id.split('-').next().unwrap_or_default();
-        vec![
-            IndexEntry::new("group", group).ranked_by(self.opened),
-            IndexEntry::new("size", size),
-        ]
+        vec![IndexEntry::new("group", group).ranked_by(self.opened), IndexEntry::new("size", size)]
     }
 }
 

@@ -50,7 +50,8 @@ impl NatsJournal {
             .payload(payload)
             .timeout(Some(APPEND_TIMEOUT));
         // A second limit: while disconnected, handing the message over can block.
-        let answer = tokio::time::timeout(APPEND_TIMEOUT, self.client.send_request(subject, request));
+        let answer =
+            tokio::time::timeout(APPEND_TIMEOUT, self.client.send_request(subject, request));
         let message = match answer.await {
             Err(_) => return Err(AppendError::Unknown),
             Ok(Err(error)) => return Err(not_sent(&error)),

@@ -1,9 +1,10 @@
 //! Whether a server can keep our promises: new enough, and every write on disk before its
 //! acknowledgement.
 
-use async_nats::Client;
-use serde::Deserialize;
 use std::time::Duration;
+
+use async_nats::{Client, jetstream::response::Response};
+use serde::Deserialize;
 
 use crate::error::Error;
 
@@ -49,25 +50,11 @@ pub(crate) async fn check_server(
     let version = client.server_info().version;
     if !is_new_enough(&version) {
         let (major, minor) = SERVER_MIN;
-        return Err(Error::Unfit(format!("it is version {version}; {major}.{minor} is the oldest")));
+        return Err(Error::Unfit(format!(
+            "it is version {version}; {major}.{minor} is the oldest"
+        )));
     }
-    let jetstream = async_nats::jetstream::new(client.clone());
-    let info: Result<async_nats::jetstream::response::Response<AccountInfo>, _> =
-        jetstream.request("INFO", &()).await;
-    match info {
-        Ok(async_nats::jetstream::response::Response::Ok(info)) => {
-            if info.api.level < API_LEVEL_MIN {
-                return Err(Error::Unfit(format!(
-                    "its JetStream API level is {}; {API_LEVEL_MIN} is the oldest",
-                    info.api.level
-                )));
-            }
-        }
-        Ok(async_nats::jetstream::response::Response::Err { error }) => {
-            return Err(Error::Unfit(format!("JetStream answers: {error}")));
-        }
-        Err(error) => return Err(Error::Unfit(format!("JetStream does not answer: {error}"))),
-    }
+    check_jetstream(client).await?;
     if allow_lazy_sync {
         tracing::warn!("lazy sync is allowed: an acknowledged write may be lost with the power");
         return Ok(());
@@ -76,6 +63,21 @@ pub(crate) async fn check_server(
         check_sync(monitor).await?;
     }
     Ok(())
+}
+
+async fn check_jetstream(client: &Client) -> Result<(), Error> {
+    let jetstream = async_nats::jetstream::new(client.clone());
+    let info: Result<Response<AccountInfo>, _> = jetstream.request("INFO", &()).await;
+    match info {
+        Ok(Response::Ok(info)) if info.api.level >= API_LEVEL_MIN => Ok(()),
+        Ok(Response::Ok(info)) => Err(Error::Unfit(format!(
+            "its JetStream API level is {}; {API_LEVEL_MIN} is the oldest",
+            info.api.level
+        ))),
+        Ok(Response::Err { error }) => Err(Error::Unfit(format!("JetStream answers: {error}"))),
+        // It may just be starting.
+        Err(error) => Err(Error::NotReady(format!("JetStream does not answer: {error}"))),
+    }
 }
 
 async fn check_sync(monitor: &str) -> Result<(), Error> {

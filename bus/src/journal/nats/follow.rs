@@ -18,8 +18,7 @@ impl NatsJournal {
             replay_policy: ReplayPolicy::Instant,
             ..OrderedConfig::default()
         };
-        let handle =
-            self.jetstream.get_stream_no_info(stream).await.map_err(|e| fault(&e))?;
+        let handle = self.jetstream.get_stream_no_info(stream).await.map_err(|e| fault(&e))?;
         let consumer = handle.create_consumer(config).await.map_err(|e| fault(&e))?;
         let messages = consumer.messages().await.map_err(|e| fault(&e))?;
         Ok(messages

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AppendError, BoxFuture, Bounds, Delivery, Entry, Journal, ReadError};
+use super::{AppendError, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError};
 use crate::{error::Error, subject::Shard};
 
 pub(crate) use fitness::check_server;

@@ -64,7 +64,9 @@ impl NatsJournal {
             }
             Err(fault("the connection was closed"))
         };
-        tokio::time::timeout(READ_TIMEOUT, collect).await.map_err(|_| fault("read timed out"))??;
+        tokio::time::timeout(READ_TIMEOUT, collect)
+            .await
+            .map_err(|_| fault("read timed out"))??;
         Ok(entries)
     }
 
@@ -91,7 +93,11 @@ impl NatsJournal {
         Ok(entries)
     }
 
-    pub(super) async fn last_of(&self, shard: &Shard, id: &str) -> Result<Option<Entry>, ReadError> {
+    pub(super) async fn last_of(
+        &self,
+        shard: &Shard,
+        id: &str,
+    ) -> Result<Option<Entry>, ReadError> {
         self.stored(&shard.stream, &json!({"last_by_subj": shard.subject(id)})).await
     }
 

@@ -89,10 +89,28 @@ fn difference(found: &Config, wanted: &Config) -> Option<String> {
         };
     }
     compare!(
-        subjects, retention, storage, discard, discard_new_per_subject, max_messages, max_bytes,
-        max_messages_per_subject, max_message_size, max_age, num_replicas, no_ack, sealed,
-        allow_rollup, deny_delete, deny_purge, allow_direct, allow_atomic_publish,
-        allow_message_schedules, allow_message_ttl, allow_message_counter, allow_batch_publish,
+        subjects,
+        retention,
+        storage,
+        discard,
+        discard_new_per_subject,
+        max_messages,
+        max_bytes,
+        max_messages_per_subject,
+        max_message_size,
+        max_age,
+        num_replicas,
+        no_ack,
+        sealed,
+        allow_rollup,
+        deny_delete,
+        deny_purge,
+        allow_direct,
+        allow_atomic_publish,
+        allow_message_schedules,
+        allow_message_ttl,
+        allow_message_counter,
+        allow_batch_publish,
     );
     // Set, each of these changes what is stored, or when it counts as stored.
     let extras = [
@@ -100,9 +118,12 @@ fn difference(found: &Config, wanted: &Config) -> Option<String> {
         ("sources", found.sources.as_ref().is_some_and(|sources| !sources.is_empty())),
         ("subject_transform", found.subject_transform.is_some()),
         ("republish", found.republish.is_some()),
-        ("persist_mode", found.persist_mode.as_ref().is_some_and(|mode| {
-            *mode != async_nats::jetstream::stream::PersistenceMode::Default
-        })),
+        (
+            "persist_mode",
+            found.persist_mode.as_ref().is_some_and(|mode| {
+                *mode != async_nats::jetstream::stream::PersistenceMode::Default
+            }),
+        ),
     ];
     let extra = extras.into_iter().find(|(_, is_set)| *is_set);
     extra.map(|(name, _)| format!("{name} is set, and must not be"))
