@@ -152,8 +152,9 @@ impl Failure {
                 }
                 failure.body.detail = detail;
             }
-            // A refusal that is a bare name, `"out_of_stock"`, is its own code.
-            Ok(Value::String(name)) => failure.body.code = name.to_ascii_uppercase(),
+            // A refusal that is a bare name is its own code.
+            Ok(Value::String(name)) => failure.body.code = name,
+            // The only reason an actor has needs no name.
             Ok(_) | Err(_) => {}
         }
         failure
@@ -164,9 +165,12 @@ impl Failure {
         if self.status != Status::Refused {
             return None;
         }
+        let code = Value::String(self.body.code.clone());
         let mut map = self.body.detail.clone();
-        map.insert("code".to_owned(), Value::String(self.body.code.clone()));
-        serde_json::from_value(Value::Object(map)).ok()
+        map.insert("code".to_owned(), code.clone());
+        // A map with a code, a bare name, or no name at all: as it was written.
+        let forms = [Value::Object(map), code, Value::Null];
+        forms.into_iter().find_map(|form| serde_json::from_value(form).ok())
     }
 
     pub(crate) fn encode(&self, encoding: Encoding) -> Vec<u8> {
@@ -211,6 +215,22 @@ mod tests {
                 assert!(!back.body.retry);
             }
         }
+    }
+
+    #[test]
+    fn a_refusal_may_be_a_bare_name_or_the_only_one() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+        enum Bare {
+            #[error("no")]
+            Full,
+        }
+        #[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+        #[error("no")]
+        struct Only;
+
+        assert_eq!(Failure::refused(&Bare::Full).as_refusal::<Bare>(), Some(Bare::Full));
+        assert_eq!(Failure::refused(&Only).as_refusal::<Only>(), Some(Only));
+        assert_eq!(Failure::refused(&Only).body.code, "REFUSED");
     }
 
     #[test]

@@ -129,3 +129,58 @@ async fn what_an_effect_asks_is_not_doubled_by_a_killed_server() {
     assert_eq!(bus.history("till", to.as_str(), 0).await.unwrap().len(), 60);
     assert!(runs.load(Ordering::SeqCst) >= 60);
 }
+
+/// Waits long for the first event of each till, so that it can be cut off in the middle.
+struct Cut {
+    noted: Arc<Mutex<Vec<u64>>>,
+    cut: Arc<tokio::sync::Notify>,
+    is_patient: bool,
+}
+
+impl Effect<Till> for Cut {
+    const NAME: &'static str = "cut";
+
+    async fn run(&self, event: &Recorded<Till>, _: &Bus, _: &mut Then) -> Result<(), Retry> {
+        let TillEvent::PutIn { amount } = event.event else { return Ok(()) };
+        if amount == 1 && !self.is_patient {
+            self.cut.notify_one();
+            std::future::pending::<()>().await;
+        }
+        self.noted.lock().unwrap().push(amount);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_was_cut_off_comes_before_what_is_new() {
+    let server = TestServer::own().await;
+    let caller = connect(&server).await;
+    let (noted, cut) = (Arc::new(Mutex::new(Vec::new())), Arc::new(tokio::sync::Notify::new()));
+    let (till, node) = (fresh("t"), common::host(&caller).await);
+    // A follower in a runtime of its own, so that it can be cut off with the first commit in
+    // its hands, as by a kill: connection and all.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let effect = Cut { noted: noted.clone(), cut: cut.clone(), is_patient: false };
+    let (url, monitor_urls) = (server.url.clone(), vec![server.monitor_url.clone()]);
+    runtime.spawn(async move {
+        let options = bus::Connect { monitor_urls, ..bus::Connect::to(&url) };
+        let bus = Bus::connect(&options).await.unwrap();
+        let host = Host::new(bus).effect::<Till, _>(effect);
+        host.run_until(std::future::pending()).await
+    });
+    caller.actor(&till).ask(PutIn { amount: 1 }).await.unwrap();
+    cut.notified().await;
+    runtime.shutdown_background();
+    for amount in 2..=5 {
+        caller.actor(&till).ask(PutIn { amount }).await.unwrap();
+    }
+    let effect = Cut { noted: noted.clone(), cut, is_patient: true };
+    let second = connect(&server).await;
+    let _second = Host::new(second).effect::<Till, _>(effect).start().await.unwrap();
+    eventually("all five are noted", || async {
+        (noted.lock().unwrap().len() >= 5).then_some(())
+    })
+    .await;
+    assert_eq!(*noted.lock().unwrap(), [1, 2, 3, 4, 5]);
+    node.stop().await;
+}

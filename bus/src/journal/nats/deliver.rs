@@ -1,8 +1,13 @@
 //! Delivering: a durable consumer that keeps a follower's place until it acknowledges.
+//!
+//! The server redelivers what was not acknowledged in time, but behind what is new: followers
+//! would see an actor's later commit first. So delivery always begins anew right behind the
+//! last commit below which all is acknowledged, and it begins anew whenever one was missed.
+//! What is thereby delivered again has the same keys.
 
 use async_nats::jetstream::{
     AckKind, Message,
-    consumer::{AckPolicy, DeliverPolicy, pull},
+    consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
 };
 use futures_util::{StreamExt, stream::BoxStream};
 use tracing::debug;
@@ -32,13 +37,24 @@ impl NatsJournal {
             ..pull::Config::default()
         };
         let handle = self.jetstream.get_stream_no_info(stream).await.map_err(|e| fault(&e))?;
-        let consumer =
+        let mut consumer: PullConsumer =
             handle.get_or_create_consumer(follower, config).await.map_err(|e| fault(&e))?;
+        let info = consumer.info().await.map_err(|e| fault(&e))?;
+        if info.num_ack_pending > 0 {
+            // Without a sequence: to the end of what is acknowledged without a gap.
+            consumer.reset(None).await.map_err(|e| fault(&e))?;
+        }
         let messages = consumer.messages().await.map_err(|e| fault(&e))?;
+        let mut deliveries = 0;
         Ok(messages
             .map(move |message| {
                 let message = message.map_err(|e| fault(&e))?;
-                let sequence = message.info().map_err(|e| fault(&e))?.stream_sequence;
+                let info = message.info().map_err(|e| fault(&e))?;
+                let (sequence, count) = (info.stream_sequence, info.consumer_sequence);
+                if deliveries > 0 && count != deliveries + 1 {
+                    return Err(fault(&format!("delivery {} was missed", deliveries + 1)));
+                }
+                deliveries = count;
                 let entry = Entry {
                     subject: message.subject.as_str().into(),
                     sequence,
