@@ -1,1 +1,84 @@
+//! The shop: users, inventory, orders, payments and notifications as durable actors.
+//!
+//! One folder per domain, each with the same files: `commands` (what it can be asked),
+//! `events` (what can happen to it), `actor` (its rules), and where it has one a `saga` (what
+//! it asks of others), an `effect` (what it does outside) and a `projection` (what can be
+//! queried). A domain knows another's commands and events only in its saga or effect.
+//!
+//! All that runs is listed by [`host`]; all bounds are in [`limits`].
 
+pub mod limits;
+mod money;
+mod name;
+mod quantity;
+mod whole_number;
+
+pub mod inventory;
+pub mod notifications;
+pub mod orders;
+pub mod payments;
+pub mod users;
+
+#[cfg(test)]
+mod recorded;
+mod role;
+
+use bus::{Bus, Host};
+
+use self::{
+    inventory::{Item, ItemCard},
+    notifications::{Notice, SendNotice, saga as notices},
+    orders::{Order, OrderCard, saga as checkout},
+    payments::{ChargeCard, Payment},
+    users::{Email, User, saga as registration},
+};
+pub use self::{
+    money::{Currency, InvalidCurrency, Money, MoneyError},
+    notifications::{InvalidMailer, Mailer},
+    payments::{Gateway, SimulatedGateway},
+    quantity::{InvalidQuantity, Quantity},
+    role::{Role, UnknownRole},
+};
+
+/// What the actors need of the outside world.
+#[derive(Debug)]
+pub struct Outside<G> {
+    /// Who charges cards.
+    pub gateway: G,
+    /// How mail leaves.
+    pub mailer: Mailer,
+}
+
+/// A node that plays `roles`: everything the shop runs, each part under the role whose commits
+/// it follows. The orders' and items' cards want [`Host::rows_in`].
+pub fn host<G: Gateway>(bus: Bus, roles: &[Role], outside: Outside<G>) -> Host {
+    let Outside { gateway, mailer } = outside;
+    let mut host = Host::new(bus);
+    if roles.contains(&Role::Email) {
+        host = host.actor::<Email>();
+    }
+    if roles.contains(&Role::User) {
+        host = host.actor::<User>().saga("registration", registration::on_user);
+    }
+    if roles.contains(&Role::Item) {
+        host =
+            host.actor::<Item>().saga("checkout", checkout::on_item).projection::<ItemCard, Item>();
+    }
+    if roles.contains(&Role::Order) {
+        host = host
+            .actor::<Order>()
+            .saga("checkout", checkout::on_order)
+            .saga("notices", notices::on_order)
+            .projection::<OrderCard, Order>();
+    }
+    if roles.contains(&Role::Payment) {
+        host = host
+            .actor::<Payment>()
+            .saga("checkout", checkout::on_payment)
+            .effect(ChargeCard { gateway });
+    }
+    if roles.contains(&Role::Notice) {
+        host = host.actor::<Notice>().effect(SendNotice { mailer });
+    }
+    host
+}

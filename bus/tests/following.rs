@@ -177,10 +177,8 @@ async fn what_was_cut_off_comes_before_what_is_new() {
     let effect = Cut { noted: noted.clone(), cut, is_patient: true };
     let second = connect(&server).await;
     let _second = Host::new(second).effect::<Till, _>(effect).start().await.unwrap();
-    eventually("all five are noted", || async {
-        (noted.lock().unwrap().len() >= 5).then_some(())
-    })
-    .await;
+    eventually("all five are noted", || async { (noted.lock().unwrap().len() >= 5).then_some(()) })
+        .await;
     assert_eq!(*noted.lock().unwrap(), [1, 2, 3, 4, 5]);
     node.stop().await;
 }

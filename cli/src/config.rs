@@ -73,7 +73,8 @@ pub(crate) struct Fitness {
 impl Nats {
     /// Connects to the server that was named.
     pub(crate) async fn connect(&self) -> anyhow::Result<Bus> {
-        let url = self.nats_url.as_deref().context("name the NATS server: --nats-url or NATS_URL")?;
+        let url =
+            self.nats_url.as_deref().context("name the NATS server: --nats-url or NATS_URL")?;
         self.fitness.connect(url, None).await
     }
 
@@ -144,8 +145,14 @@ impl DataFolder {
     }
 
     /// Leaves a note where NATS (and its monitor) and the edge are, for scripts and `grant`.
-    pub(crate) fn write_addresses(&self, nats: &str, monitor: &str, edge: &str) -> anyhow::Result<()> {
-        for (name, text) in [("nats-url", nats), ("nats-monitor-url", monitor), ("edge-url", edge)] {
+    pub(crate) fn write_addresses(
+        &self,
+        nats: &str,
+        monitor: &str,
+        edge: &str,
+    ) -> anyhow::Result<()> {
+        for (name, text) in [("nats-url", nats), ("nats-monitor-url", monitor), ("edge-url", edge)]
+        {
             let file = self.data.join(name);
             std::fs::write(&file, format!("{text}\n"))
                 .with_context(|| format!("cannot write {}", file.display()))?;
@@ -161,5 +168,14 @@ impl DataFolder {
             })
         };
         Ok((read("nats-url")?, read("nats-monitor-url")?))
+    }
+}
+
+/// How the edge signs: as this shop, for this shop.
+pub(crate) fn edge_config(data: &DataFolder) -> edge::Config {
+    edge::Config {
+        keys: data.keys(),
+        issuer: "callboard".to_owned(),
+        audience: "callboard".to_owned(),
     }
 }

@@ -7,21 +7,23 @@ use std::{fs::File, net::SocketAddr};
 
 use actors::Role;
 use anyhow::{Context, bail};
-use clap::{Args, Parser};
+use clap::Args;
 use edge::Edge;
 use nats_server::{Options, Server};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tracing::{error, warn};
 
 use crate::{
-    config::{DataFolder, Fitness},
+    config::{DataFolder, Fitness, edge_config},
     outside::Mail,
 };
 
 const NATS_PORT: u16 = 4222;
+/// Where a client looks for the monitor of a server it knows by address alone.
+const MONITOR_PORT: u16 = 8222;
 const EDGE_PORT: u16 = 8080;
 
-#[derive(Debug, Args, Parser)]
+#[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Where to listen for HTTP. By default 127.0.0.1:8080, or a free port if that is taken;
     /// port 0 means a free one.
@@ -65,7 +67,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let outside = arguments.mail.outside(&arguments.data)?;
     let host = actors::host(bus.clone(), &Role::ALL, outside).rows_in(arguments.data.rows());
     let running = host.start().await?;
-    let edge = Edge::new(bus, &edge::Config::with_keys_in(arguments.data.keys()))?;
+    let edge = Edge::new(bus, &edge_config(&arguments.data))?;
     let listener = listen(arguments.listen).await?;
     let address = format!("http://{}", listener.local_addr()?);
     arguments.data.write_addresses(&url, monitor.as_deref().unwrap_or_default(), &address)?;
@@ -85,21 +87,33 @@ fn lock(data: &DataFolder) -> anyhow::Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("another `callboard dev` uses {}; name another folder with --data", data.data.display())
+            bail!(
+                "another `callboard dev` uses {}; name another folder with --data",
+                data.data.display()
+            )
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(error).context("cannot lock the data folder"),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).context("cannot lock the data folder")
+        }
     }
 }
 
+/// Starts the server on the usual ports, or on free ones where those are taken. A port that
+/// was asked for is taken or nothing.
 async fn start_nats(arguments: &Arguments) -> anyhow::Result<Server> {
-    let options = Options::in_folder(arguments.data.nats());
-    match arguments.nats_port {
-        Some(0) => Ok(Server::start(options).await?),
-        Some(port) => Ok(Server::start(Options { port: Some(port), ..options }).await?),
-        None => match Server::start(Options { port: Some(NATS_PORT), ..options.clone() }).await {
-            Err(nats_server::Error::PortTaken(_)) => Ok(Server::start(options).await?),
-            started => Ok(started?),
-        },
+    let mut options = Options {
+        port: arguments.nats_port.or(Some(NATS_PORT)).filter(|port| *port != 0),
+        monitor_port: Some(MONITOR_PORT),
+        ..Options::in_folder(arguments.data.nats())
+    };
+    loop {
+        match Server::start(options.clone()).await {
+            Err(nats_server::Error::PortTaken(MONITOR_PORT)) => options.monitor_port = None,
+            Err(nats_server::Error::PortTaken(_)) if arguments.nats_port.is_none() => {
+                options.port = None;
+            }
+            started => return Ok(started?),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use edge::Edge;
 use tokio::net::TcpListener;
 
-use crate::config::{DataFolder, Nats};
+use crate::config::{DataFolder, Nats, edge_config};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     arguments.data.make()?;
     let bus = arguments.nats.connect().await?;
-    let edge = Edge::new(bus, &edge::Config::with_keys_in(arguments.data.keys()))?;
+    let edge = Edge::new(bus, &edge_config(&arguments.data))?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;

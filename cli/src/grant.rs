@@ -2,7 +2,7 @@
 //! may do it; there is no default password anywhere.
 
 use actors::users::{Grant, Show, UserRole};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::config::{DataFolder, Nats};
@@ -23,7 +23,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let email = edge::email_id(&arguments.data.keys(), &arguments.email)?;
+    let keys = arguments.data.keys();
+    if !keys.is_dir() {
+        bail!(
+            "the edge keeps its keys elsewhere: there is no {}; name its folder with --data",
+            keys.display()
+        );
+    }
+    let email = edge::email_id(&keys, &arguments.email)?;
     let bus = arguments.nats.connect_or_dev(&arguments.data).await?;
     let holder = bus.actor(&email).ask(actors::users::Holder {}).await?;
     let user = holder.with_context(|| format!("nobody is registered with {}", arguments.email))?;

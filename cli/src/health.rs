@@ -35,7 +35,8 @@ pub(crate) async fn run(arguments: WithNats) -> anyhow::Result<()> {
     let WithNats { asked, nats } = arguments;
     let checks = async {
         if let Some(url) = &asked.url {
-            let answer = reqwest::get(url).await.with_context(|| format!("{url} does not answer"))?;
+            let answer =
+                reqwest::get(url).await.with_context(|| format!("{url} does not answer"))?;
             if !answer.status().is_success() {
                 bail!("{url} answers {}", answer.status());
             }

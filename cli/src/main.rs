@@ -45,13 +45,13 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if arguments.command.is_none() {
+        let given = std::env::args_os().chain(["dev".into()]);
+        arguments = Arguments::parse_from(given);
+    }
     arguments.logging.start();
-    let command = match arguments.command {
-        Some(command) => command,
-        None => Command::Dev(dev::Arguments::try_parse_from(["callboard"]).context("dev")?),
-    };
-    match command {
+    match arguments.command.context("`dev` was added above")? {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Edge(arguments) => edge_role::run(arguments).await,

@@ -171,7 +171,8 @@ async fn events_are_shown_decoded() {
     assert!(lines.iter().any(|line| line.contains(" registered ")), "{all}");
     let only_users = show(&["user"]);
     assert!(only_users.lines().all(|line| line.contains(" user/")), "{only_users}");
-    let unknown = callboard().args(["events", "elephant", "--data"]).arg(dev.folder.path()).output();
+    let unknown =
+        callboard().args(["events", "elephant", "--data"]).arg(dev.folder.path()).output();
     let unknown = unknown.unwrap();
     assert!(!unknown.status.success());
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("elephant"));

@@ -68,10 +68,9 @@ async fn a_confirmed_order_is_mailed_though_the_mail_server_was_down_at_first() 
     assert!(mails(&mailbox).is_empty(), "no mail server, no mail");
 
     let _smtp = start_smtp_server(port, &mailbox, &folder.path().join("smtp-log"));
-    let mail = eventually("the mail arrives", Duration::from_secs(60), || async {
-        mails(&mailbox).pop()
-    })
-    .await;
+    let mail =
+        eventually("the mail arrives", Duration::from_secs(60), || async { mails(&mailbox).pop() })
+            .await;
     let id = body["id"].as_str().unwrap();
     assert!(mail.contains("To: ada@example.com"), "{mail}");
     assert!(mail.contains(id) && mail.contains("9.00 EUR"), "{mail}");

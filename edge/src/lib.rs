@@ -1,1 +1,153 @@
+//! The HTTP edge: puts clients' requests onto the bus, and shows them what came of it.
+//!
+//! A handler reads the request, asks actors or rows, and shapes the answer; it decides nothing
+//! that an actor could decide. [`router`] is the list of resources, each with its routes in a
+//! file of its own; `extract`, `body` and `query` say what comes in, `error` and `refusal` how
+//! "no" goes out; [`serve`]
+//! owns the sockets.
 
+mod limits;
+
+mod keys;
+mod passwords;
+mod tokens;
+
+mod error;
+mod refusal;
+
+mod body;
+mod extract;
+mod observe;
+mod prefer;
+mod query;
+
+mod events;
+mod health;
+mod items;
+mod orders;
+mod placing;
+mod sessions;
+mod streams;
+mod users;
+
+mod serve;
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use axum::{Router, middleware};
+use bus::Bus;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use crate::{
+    keys::{KeysError, email_id},
+    serve::serve,
+};
+
+use crate::{
+    health::Readiness,
+    keys::{EmailKey, Keys},
+    passwords::Passwords,
+    streams::Streams,
+    tokens::Tokens,
+};
+
+/// What an edge has to be told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder with the keys. They are made there if there are none; all edges of one shop
+    /// need the same ones.
+    pub keys: PathBuf,
+    /// Who issues the access tokens: the shop's name or address.
+    pub issuer: String,
+    /// Whom they are for.
+    pub audience: String,
+}
+
+/// All that the handlers share: a cheap handle.
+#[derive(Clone)]
+pub struct Edge {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    bus: Bus,
+    tokens: Tokens,
+    email_key: EmailKey,
+    passwords: Passwords,
+    readiness: Readiness,
+    streams: Streams,
+    stopping: CancellationToken,
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// An edge on `bus`.
+    ///
+    /// # Errors
+    /// [`KeysError`] if the keys cannot be read or made.
+    pub fn new(bus: Bus, config: &Config) -> Result<Self, KeysError> {
+        let keys = Keys::open(&config.keys)?;
+        let shared = Shared {
+            bus,
+            tokens: Tokens::open(&keys, &config.issuer, &config.audience)?,
+            email_key: keys.email_key()?,
+            passwords: Passwords::new(),
+            readiness: Readiness::default(),
+            streams: Streams::default(),
+            stopping: CancellationToken::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    fn bus(&self) -> &Bus {
+        &self.shared.bus
+    }
+
+    fn tokens(&self) -> &Tokens {
+        &self.shared.tokens
+    }
+
+    fn email_key(&self) -> &EmailKey {
+        &self.shared.email_key
+    }
+
+    fn passwords(&self) -> &Passwords {
+        &self.shared.passwords
+    }
+
+    fn readiness(&self) -> &Readiness {
+        &self.shared.readiness
+    }
+
+    fn streams(&self) -> &Streams {
+        &self.shared.streams
+    }
+
+    /// Cancelled when the edge stops: endless answers end with it.
+    fn stopping(&self) -> &CancellationToken {
+        &self.shared.stopping
+    }
+}
+
+/// All routes, by resource, and what surrounds every request.
+pub fn router(edge: Edge) -> Router {
+    Router::new()
+        .merge(users::router())
+        .merge(sessions::router())
+        .merge(items::router())
+        .merge(orders::router())
+        .merge(events::router())
+        .merge(health::router())
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(middleware::from_fn(observe::limit_time))
+        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(middleware::from_fn(observe::observe))
+        .with_state(edge)
+}

@@ -105,7 +105,8 @@ impl Story {
     /// How an order ended: `confirmed`, `cancelled`, or both if something is wrong.
     fn outcomes(&self, order: &str) -> Vec<&str> {
         let ends = ["confirmed", "cancelled"];
-        let events = self.events("order").filter(|(id, name, _)| *id == order && ends.contains(name));
+        let events =
+            self.events("order").filter(|(id, name, _)| *id == order && ends.contains(name));
         events.map(|(_, name, _)| name).collect()
     }
 

@@ -1,0 +1,223 @@
+//! An item: its price, and how many pieces are available, held for orders, and shipped.
+//!
+//! The one rule: received = available + held + shipped. Only `apply` moves pieces, and each
+//! event moves them from one pile to another or brings new ones in.
+
+use std::collections::BTreeMap;
+
+use bus::{Actor, Context, Handle, Id};
+
+use super::{
+    Create, ItemError, ItemEvent, LackReason, Receive, Release, Reservation, Reserve, Ship, Show,
+    Stock, StockCard,
+};
+use crate::{
+    limits::STOCK_MAX,
+    money::{Currency, Money},
+    orders::OrderId,
+    quantity::Quantity,
+};
+
+/// The id of an item: its SKU.
+pub type ItemId = Id<Item>;
+
+/// An item.
+#[derive(Debug, Default)]
+pub struct Item {
+    listing: Option<Listing>,
+    stock: Stock,
+    holds: BTreeMap<OrderId, Hold>,
+}
+
+/// What a created item is sold as.
+#[derive(Debug)]
+struct Listing {
+    name: String,
+    description: String,
+    price: Money,
+}
+
+/// What one order holds.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    quantity: Quantity,
+    unit_price: Money,
+}
+
+impl Actor for Item {
+    const KIND: &'static str = "item";
+    type Event = ItemEvent;
+    type Error = ItemError;
+    type Commands = (Create, Receive, Reserve, Release, Ship, Show);
+
+    fn apply(&mut self, event: &ItemEvent) {
+        match event {
+            ItemEvent::Created { name, description, price } => {
+                let (name, description) = (name.clone(), description.clone());
+                self.listing = Some(Listing { name, description, price: *price });
+            }
+            ItemEvent::Reserved { order, quantity, unit_price } => {
+                let hold = Hold { quantity: *quantity, unit_price: *unit_price };
+                self.holds.insert(order.clone(), hold);
+            }
+            ItemEvent::Released { order, .. } | ItemEvent::Shipped { order, .. } => {
+                self.holds.remove(order);
+            }
+            ItemEvent::Received { .. } | ItemEvent::Lacked { .. } => {}
+        }
+        self.stock.apply(event);
+    }
+}
+
+impl Stock {
+    /// Moves the pieces of `event` from pile to pile. The handlers see to it that they are there.
+    pub(super) fn apply(&mut self, event: &ItemEvent) {
+        match event {
+            ItemEvent::Received { quantity } => {
+                self.received += u64::from(*quantity);
+                self.available += u64::from(*quantity);
+            }
+            ItemEvent::Reserved { quantity, .. } => {
+                self.available -= u64::from(*quantity);
+                self.held += u64::from(*quantity);
+            }
+            ItemEvent::Released { quantity, .. } => {
+                self.held -= u64::from(*quantity);
+                self.available += u64::from(*quantity);
+            }
+            ItemEvent::Shipped { quantity, .. } => {
+                self.held -= u64::from(*quantity);
+                self.shipped += u64::from(*quantity);
+            }
+            ItemEvent::Created { .. } | ItemEvent::Lacked { .. } => {}
+        }
+    }
+}
+
+impl Item {
+    fn listing(&self) -> Result<&Listing, ItemError> {
+        self.listing.as_ref().ok_or(ItemError::UnknownItem)
+    }
+
+    #[cfg(test)]
+    pub(super) fn stock(&self) -> Stock {
+        self.stock
+    }
+
+    /// Whether `quantity` pieces can be had for `currency`: at what price, or why not.
+    fn offer(&self, quantity: Quantity, currency: Currency) -> Result<Money, LackReason> {
+        let listing = self.listing.as_ref().ok_or(LackReason::UnknownItem)?;
+        if listing.price.currency != currency {
+            return Err(LackReason::OtherCurrency);
+        }
+        let available = self.stock.available;
+        if available < u64::from(quantity) {
+            return Err(LackReason::OutOfStock { available });
+        }
+        Ok(listing.price)
+    }
+}
+
+impl Handle<Create> for Item {
+    const NAME: &'static str = "create";
+    type Reply = ();
+
+    fn handle(&self, command: Create, ctx: &mut Context<Self>) -> Result<(), ItemError> {
+        if self.listing.is_some() {
+            return Err(ItemError::AlreadyCreated);
+        }
+        let Create { name, description, price } = command;
+        ctx.emit(ItemEvent::Created { name, description, price });
+        Ok(())
+    }
+}
+
+impl Handle<Receive> for Item {
+    const NAME: &'static str = "receive";
+    type Reply = Stock;
+
+    fn handle(&self, command: Receive, ctx: &mut Context<Self>) -> Result<Stock, ItemError> {
+        let Receive { quantity } = command;
+        self.listing()?;
+        // The cap is far below u64, so that no pile overflows.
+        if self.stock.received + u64::from(quantity) > STOCK_MAX {
+            return Err(ItemError::TooMuchStock);
+        }
+        Ok(self.moved(ItemEvent::Received { quantity }, ctx))
+    }
+}
+
+impl Handle<Reserve> for Item {
+    const NAME: &'static str = "reserve";
+    type Reply = Reservation;
+
+    fn handle(&self, command: Reserve, ctx: &mut Context<Self>) -> Result<Reservation, ItemError> {
+        let Reserve { order, quantity, currency } = command;
+        if let Some(Hold { quantity, unit_price }) = self.holds.get(&order).copied() {
+            return Ok(Reservation::Held { quantity, unit_price }); // Asked twice: same answer.
+        }
+        match self.offer(quantity, currency) {
+            Ok(unit_price) => {
+                ctx.emit(ItemEvent::Reserved { order, quantity, unit_price });
+                Ok(Reservation::Held { quantity, unit_price })
+            }
+            Err(reason) => {
+                ctx.emit(ItemEvent::Lacked { order, quantity, reason });
+                Ok(Reservation::Lacking { reason })
+            }
+        }
+    }
+}
+
+impl Handle<Release> for Item {
+    const NAME: &'static str = "release";
+    type Reply = ();
+
+    fn handle(&self, Release { order }: Release, ctx: &mut Context<Self>) -> Result<(), ItemError> {
+        // A cancelled order releases every line, also those that were lacking.
+        if let Some(&Hold { quantity, .. }) = self.holds.get(&order) {
+            ctx.emit(ItemEvent::Released { order, quantity });
+        }
+        Ok(())
+    }
+}
+
+impl Handle<Ship> for Item {
+    const NAME: &'static str = "ship";
+    type Reply = Stock;
+
+    fn handle(&self, Ship { order }: Ship, ctx: &mut Context<Self>) -> Result<Stock, ItemError> {
+        let &Hold { quantity, .. } = self.holds.get(&order).ok_or(ItemError::NotHeld)?;
+        Ok(self.moved(ItemEvent::Shipped { order, quantity }, ctx))
+    }
+}
+
+impl Handle<Show> for Item {
+    const NAME: &'static str = "show";
+    type Reply = StockCard;
+
+    fn handle(&self, _: Show, ctx: &mut Context<Self>) -> Result<StockCard, ItemError> {
+        let Listing { name, description, price } = self.listing()?;
+        let Stock { received, available, held, shipped } = self.stock;
+        Ok(StockCard {
+            sku: ctx.id().clone(),
+            name: name.clone(),
+            description: description.clone(),
+            price: *price,
+            received,
+            available,
+            held,
+            shipped,
+        })
+    }
+}
+
+impl Item {
+    /// Emits `event`, and tells what the stock will be.
+    fn moved(&self, event: ItemEvent, ctx: &mut Context<Self>) -> Stock {
+        let mut stock = self.stock;
+        stock.apply(&event);
+        ctx.emit(event);
+        stock
+    }
+}

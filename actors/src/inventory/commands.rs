@@ -1,0 +1,136 @@
+//! What an item can be asked, what it answers, and why it says no.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ItemId, LackReason};
+use crate::{
+    money::{Currency, Money},
+    name::{read_description, read_name},
+    orders::OrderId,
+    quantity::Quantity,
+};
+
+/// Be sold from now on. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// What it is called: 1 to 200 characters.
+    #[serde(deserialize_with = "read_name")]
+    pub name: String,
+    /// What it is, at length: at most 5,000 characters.
+    #[serde(default, deserialize_with = "read_description")]
+    pub description: String,
+    /// What one piece costs.
+    pub price: Money,
+}
+
+/// So many pieces came in. Replies with the [`Stock`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receive {
+    /// How many.
+    pub quantity: Quantity,
+}
+
+/// Hold so many pieces for an order. Replies with the [`Reservation`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reserve {
+    /// For whom.
+    pub order: OrderId,
+    /// How many.
+    pub quantity: Quantity,
+    /// What the order is paid in.
+    pub currency: Currency,
+}
+
+/// An order needs its pieces no longer. Replies nothing, also if it held none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// Who held them.
+    pub order: OrderId,
+}
+
+/// An order's pieces leave the house. Replies with the [`Stock`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ship {
+    /// Who held them.
+    pub order: OrderId,
+}
+
+/// What are you, and how many are there? Replies with the [`StockCard`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Show {}
+
+/// What became of a [`Reserve`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reservation {
+    /// The pieces are held for the order, at this price.
+    Held {
+        /// How many.
+        quantity: Quantity,
+        /// What one piece costs.
+        unit_price: Money,
+    },
+    /// They cannot be held.
+    Lacking {
+        /// Why not.
+        reason: LackReason,
+    },
+}
+
+/// How many pieces there are: received = available + held + shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Stock {
+    /// All that ever came in.
+    pub received: u64,
+    /// What can be reserved.
+    pub available: u64,
+    /// What is reserved.
+    pub held: u64,
+    /// What left the house.
+    pub shipped: u64,
+}
+
+/// An item, and how many there are of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StockCard {
+    /// The item.
+    pub sku: ItemId,
+    /// What it is called.
+    pub name: String,
+    /// What it is.
+    pub description: String,
+    /// What one piece costs.
+    pub price: Money,
+    /// All that ever came in.
+    pub received: u64,
+    /// What can be reserved.
+    pub available: u64,
+    /// What is reserved.
+    pub held: u64,
+    /// What left the house.
+    pub shipped: u64,
+}
+
+/// Why an item says no.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ItemError {
+    /// It was never created.
+    #[error("there is no such item")]
+    UnknownItem,
+    /// It is created once.
+    #[error("there is an item with this SKU already")]
+    AlreadyCreated,
+    /// More than can ever be counted.
+    #[error("no more than 1,000,000,000 pieces of an item can be received")]
+    TooMuchStock,
+    /// Only what is held can be shipped.
+    #[error("nothing is held for this order")]
+    NotHeld,
+}

@@ -1,0 +1,23 @@
+//! Why an item cannot be had: a fact that travels from the stock to the buyer's mail.
+
+use serde::{Deserialize, Serialize};
+
+/// Why an order's line cannot be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum LackReason {
+    /// The item was never created.
+    #[serde(rename = "unknown_item")]
+    #[error("there is no such item")]
+    UnknownItem,
+    /// There are too few.
+    #[serde(rename = "out_of_stock")]
+    #[error("only {available} available")]
+    OutOfStock {
+        /// How many there were.
+        available: u64,
+    },
+    /// Its price is in another currency than the order.
+    #[serde(rename = "other_currency")]
+    #[error("it is sold in another currency")]
+    OtherCurrency,
+}

@@ -1,0 +1,164 @@
+//! Item cards: what the shop sells, to be listed and searched.
+//!
+//! A row stands for a SKU something happened to; one that was only asked for, by an order, and
+//! never created, is in no list, and [`ItemCard::is_created`] tells it from the others.
+
+use std::collections::BTreeSet;
+
+use bus::{Fold, IndexEntry, Projection, Recorded};
+use serde::{Deserialize, Serialize};
+
+use super::{Item, ItemEvent, Stock};
+use crate::{
+    limits::{WORD_CHARS_MAX, WORDS_MAX},
+    money::Money,
+};
+
+/// An item as it is listed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ItemCard {
+    /// The item.
+    pub sku: String,
+    /// What it is called.
+    pub name: String,
+    /// What it is.
+    pub description: String,
+    /// What one piece costs.
+    pub price: Money,
+    /// All that ever came in.
+    pub received: u64,
+    /// What can be reserved.
+    pub available: u64,
+    /// What is reserved.
+    pub held: u64,
+    /// What left the house.
+    pub shipped: u64,
+    created: bool,
+}
+
+impl ItemCard {
+    /// Whether the item was ever created; if not, there is no such item.
+    #[must_use]
+    pub fn is_created(&self) -> bool {
+        self.created
+    }
+
+    fn move_stock(&mut self, event: &ItemEvent) {
+        let Self { received, available, held, shipped, .. } = *self;
+        let mut stock = Stock { received, available, held, shipped };
+        stock.apply(event);
+        self.received = stock.received;
+        self.available = stock.available;
+        self.held = stock.held;
+        self.shipped = stock.shipped;
+    }
+}
+
+/// The words of `text` as items are found by them: lower-cased runs of letters and digits.
+pub fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(|word| cut(&word.to_lowercase()))
+}
+
+fn cut(word: &str) -> String {
+    word.chars().take(WORD_CHARS_MAX).collect()
+}
+
+impl Projection for ItemCard {
+    const NAME: &'static str = "items";
+
+    fn index(&self) -> Vec<IndexEntry> {
+        if !self.created {
+            return Vec::new();
+        }
+        let mut seen = BTreeSet::new();
+        let whole_sku = std::iter::once(cut(&self.sku.to_lowercase()));
+        whole_sku
+            .chain(words(&self.sku))
+            .chain(words(&self.name))
+            .filter(|word| seen.insert(word.clone()))
+            .take(WORDS_MAX)
+            .map(|word| IndexEntry::new("word", word))
+            .collect()
+    }
+}
+
+impl Fold<Item> for ItemCard {
+    fn fold(&mut self, item: &Recorded<Item>) {
+        item.id.as_str().clone_into(&mut self.sku);
+        match &item.event {
+            ItemEvent::Created { name, description, price } => {
+                self.name.clone_from(name);
+                self.description.clone_from(description);
+                self.price = *price;
+                self.created = true;
+            }
+            event @ (ItemEvent::Received { .. }
+            | ItemEvent::Reserved { .. }
+            | ItemEvent::Lacked { .. }
+            | ItemEvent::Released { .. }
+            | ItemEvent::Shipped { .. }) => self.move_stock(event),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        inventory::LackReason, money::tests::eur, orders::OrderId, quantity::Quantity,
+        recorded::recorded,
+    };
+
+    fn card_of(events: impl IntoIterator<Item = ItemEvent>) -> ItemCard {
+        let mut card = ItemCard::default();
+        for event in events {
+            card.fold(&recorded("LAMP-7", event));
+        }
+        card
+    }
+
+    fn created(name: &str) -> ItemEvent {
+        ItemEvent::Created { name: name.to_owned(), description: String::new(), price: eur(250) }
+    }
+
+    fn entries(words: &[&str]) -> Vec<IndexEntry> {
+        words.iter().map(|word| IndexEntry::new("word", *word)).collect()
+    }
+
+    #[test]
+    fn a_card_shows_the_piles() {
+        let order = OrderId::parse("o-1").expect("an id");
+        let quantity = Quantity::new(2).expect("a quantity");
+        let card = card_of([
+            created("Lamp"),
+            ItemEvent::Received { quantity: Quantity::new(5).expect("a quantity") },
+            ItemEvent::Reserved { order: order.clone(), quantity, unit_price: eur(250) },
+            ItemEvent::Shipped { order, quantity },
+        ]);
+        let shown = (card.received, card.available, card.held, card.shipped);
+        assert_eq!(shown, (5, 3, 0, 2));
+        assert_eq!((card.sku.as_str(), card.name.as_str()), ("LAMP-7", "Lamp"));
+        assert!(card.is_created());
+    }
+
+    #[test]
+    fn an_item_is_found_by_its_words_and_its_whole_sku() {
+        let card = card_of([created("Red LAMP, größer")]);
+        assert_eq!(card.index(), entries(&["lamp-7", "lamp", "7", "red", "größer"]));
+        let many: String = (0..100).map(|n| format!("w{n} ")).collect();
+        assert_eq!(card_of([created(&many)]).index().len(), WORDS_MAX);
+    }
+
+    #[test]
+    fn an_item_that_was_only_asked_for_is_in_no_list() {
+        let card = card_of([ItemEvent::Lacked {
+            order: OrderId::parse("o-1").expect("an id"),
+            quantity: Quantity::new(1).expect("a quantity"),
+            reason: LackReason::UnknownItem,
+        }]);
+        assert!(!card.is_created());
+        assert_eq!(card.index(), []);
+    }
+}

@@ -1,0 +1,54 @@
+//! Every bound of the shop, with its unit and its reason.
+//!
+//! What is stored was within these bounds when it was stored: loosen them at will, but a
+//! tighter one must not be applied to events that are read back.
+
+use std::time::Duration;
+
+/// Largest amount of money, in minor units. Sums are checked against it, so that every amount
+/// stays exact in a JSON reader that knows only doubles (below 2^53).
+pub const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
+
+/// Largest quantity of one line, reservation or delivery.
+pub const QUANTITY_MAX: u32 = 1_000_000;
+
+/// Largest number ever received of one item.
+pub const STOCK_MAX: u64 = 1_000_000_000;
+
+/// Lines of one order: each is a command to an item, carried out one after the other.
+pub const LINES_MAX: usize = 50;
+
+/// Longest name of a user or an item, in characters.
+pub const NAME_CHARS_MAX: usize = 200;
+
+/// Longest description of an item, in characters: it travels with every row that shows it.
+pub const DESCRIPTION_CHARS_MAX: usize = 5_000;
+
+/// Longest mail address, in bytes: RFC 5321's longest path.
+pub const ADDRESS_BYTES_MAX: usize = 254;
+
+/// Longest password hash, in bytes: an argon2id string has about a hundred.
+pub const PASSWORD_HASH_BYTES_MAX: usize = 256;
+
+/// Longest card token and receipt, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 128;
+
+/// Words an item can be found by: each is an index entry to write when the item changes.
+pub const WORDS_MAX: usize = 32;
+
+/// Longest word an item can be found by, in characters; a longer one is cut.
+pub const WORD_CHARS_MAX: usize = 64;
+
+/// How long the card gateway may take. Within the runtime's bound for an effect.
+pub const GATEWAY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one mail may take to leave. Within the runtime's bound for an effect, with room
+/// for the asks around it.
+pub const MAIL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Payments the simulated gateway remembers having left unanswered.
+pub const UNANSWERED_MAX: usize = 10_000;
+
+/// How long the effect that mails waits for each of its two questions, so that both and the
+/// mail fit the runtime's bound for an effect.
+pub const MAIL_ASK_TIMEOUT: Duration = Duration::from_secs(5);

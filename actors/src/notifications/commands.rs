@@ -1,0 +1,107 @@
+//! What a notice can be asked, what it answers, and why it says no.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    money::Money,
+    orders::{CancelReason, OrderId},
+    users::UserId,
+};
+
+/// Tell `user` this. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Whom.
+    pub user: UserId,
+    /// What.
+    pub letter: Letter,
+}
+
+/// The mail has left. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sent {}
+
+/// The mail will never leave. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GiveUp {
+    /// Why not.
+    pub reason: GiveUpReason,
+}
+
+/// How do you stand? Replies with the [`NoticeStatus`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Show {}
+
+/// What is told. Only facts: the words are made when the mail is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Letter {
+    /// The order is paid.
+    #[serde(rename = "order_confirmed")]
+    OrderConfirmed {
+        /// Which one.
+        order: OrderId,
+        /// What it cost.
+        total: Money,
+    },
+    /// The order will not be.
+    #[serde(rename = "order_cancelled")]
+    OrderCancelled {
+        /// Which one.
+        order: OrderId,
+        /// Why.
+        reason: CancelReason,
+    },
+}
+
+/// Why a mail will never leave. A code, not the mail server's words: those may name people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GiveUpReason {
+    /// There is no such user.
+    #[serde(rename = "unknown_user")]
+    UnknownUser,
+    /// The address cannot be written into a mail.
+    #[serde(rename = "bad_address")]
+    BadAddress,
+    /// The mail server refused it for good.
+    #[serde(rename = "refused")]
+    Refused {
+        /// The server's reply code, such as 550.
+        code: u16,
+    },
+}
+
+/// How a notice stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoticeStatus {
+    /// It is to be mailed.
+    #[serde(rename = "queued")]
+    Queued,
+    /// It was.
+    #[serde(rename = "sent")]
+    Sent,
+    /// It will never be.
+    #[serde(rename = "given_up")]
+    GivenUp {
+        /// Why not.
+        reason: GiveUpReason,
+    },
+}
+
+/// Why a notice says no.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NoticeError {
+    /// Nobody asked for it.
+    #[error("the notice was never queued")]
+    NotQueued,
+    /// It was queued to tell something else, or somebody else.
+    #[error("the notice was queued already, with another letter")]
+    AlreadyQueued,
+    /// It has another outcome already.
+    #[error("the notice was settled already, with another outcome")]
+    AlreadySettled,
+}

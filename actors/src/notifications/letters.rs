@@ -1,0 +1,76 @@
+//! Letters: the words of each notice, made from its facts. Pure, plain text, no markup.
+
+use super::Letter;
+
+/// A mail's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Words {
+    pub(super) subject: String,
+    pub(super) body: String,
+}
+
+/// What `letter` says to somebody called `name`.
+pub(super) fn words(letter: &Letter, name: &str) -> Words {
+    let (subject, news) = match letter {
+        Letter::OrderConfirmed { order, total } => (
+            format!("Your order {order} is confirmed"),
+            format!("thank you: your order {order} is confirmed. You paid {total}."),
+        ),
+        Letter::OrderCancelled { order, reason } => (
+            format!("Your order {order} is cancelled"),
+            format!(
+                "we are sorry: your order {order} is cancelled, because {reason}.\n\
+                 You have not been charged."
+            ),
+        ),
+    };
+    Words { subject, body: format!("Dear {name},\n\n{news}\n\nYour shop\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        inventory::{ItemId, LackReason},
+        money::tests::eur,
+        orders::{CancelReason, OrderId},
+        payments::DeclineReason,
+    };
+
+    fn order() -> OrderId {
+        OrderId::parse("o-1").expect("an id")
+    }
+
+    #[test]
+    fn a_confirmed_order_says_what_was_paid() {
+        let letter = Letter::OrderConfirmed { order: order(), total: eur(1_205) };
+        let Words { subject, body } = words(&letter, "Ann");
+        assert_eq!(subject, "Your order o-1 is confirmed");
+        assert_eq!(
+            body,
+            "Dear Ann,\n\nthank you: your order o-1 is confirmed. You paid 12.05 EUR.\n\nYour shop\n"
+        );
+    }
+
+    #[test]
+    fn a_cancelled_order_says_why() {
+        let sku = ItemId::parse("A1").expect("an id");
+        for (reason, because) in [
+            (
+                CancelReason::Lacking { sku, reason: LackReason::OutOfStock { available: 2 } },
+                "because A1 cannot be had: only 2 available.\n",
+            ),
+            (
+                CancelReason::Declined { reason: DeclineReason::CardDeclined },
+                "because the payment was declined: the card was declined.\n",
+            ),
+            (CancelReason::TotalTooLarge, "because the total is too large.\n"),
+        ] {
+            let letter = Letter::OrderCancelled { order: order(), reason };
+            let Words { subject, body } = words(&letter, "Ann");
+            assert_eq!(subject, "Your order o-1 is cancelled");
+            assert!(body.contains(because), "{body}");
+            assert!(body.contains("You have not been charged."), "{body}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Mail leaves: into a folder, and to a mail server played by the test.
+
+use bus::Timestamp;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+};
+
+use super::{
+    GiveUpReason, Mailer, NoticeId,
+    letters::Words,
+    mailer::{Mail, NotSent},
+};
+
+const FROM: &str = "Callboard <shop@shop.example>";
+
+fn notice() -> NoticeId {
+    NoticeId::parse("n-1").expect("an id")
+}
+
+fn mail<'a>(notice: &'a NoticeId, address: &'a str, body: &str) -> Mail<'a> {
+    let words = Words { subject: "Größe".to_owned(), body: body.to_owned() };
+    Mail { notice, at: Timestamp::from_millis(0), name: "Ann Lee", address, words }
+}
+
+#[tokio::test]
+async fn a_folder_holds_each_notice_once_and_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mailer = Mailer::folder(folder.path().join("mail"), FROM).expect("a mailer");
+    for _ in 0..2 {
+        let sent = mailer.send(mail(&notice(), "ann@example.org", "Hello.\n")).await;
+        assert_eq!(sent, Ok(()));
+    }
+    let files = std::fs::read_dir(folder.path().join("mail")).expect("the folder");
+    let names: Vec<_> = files.map(|file| file.expect("a file").file_name()).collect();
+    assert_eq!(names, ["n-1.eml"]);
+    let text = std::fs::read_to_string(folder.path().join("mail/n-1.eml")).expect("the mail");
+    for part in [
+        "From: Callboard <shop@shop.example>\r\n",
+        "To: \"Ann Lee\" <ann@example.org>\r\n",
+        "Subject: =?utf-8?b?",
+        "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n",
+        "Message-ID: <n-1@shop.example>\r\n",
+        "\r\n\r\nHello.",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_written_is_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mailer = Mailer::folder(folder.path(), FROM).expect("a mailer");
+    for bad in ["ann", "ann@", "ann@exam ple.org", "ann@x\r\nBcc: eve@example.org"] {
+        let sent = mailer.send(mail(&notice(), bad, "Hello.")).await;
+        assert_eq!(sent, Err(NotSent::Ever(GiveUpReason::BadAddress)), "{bad}");
+    }
+}
+
+#[test]
+fn a_mailer_that_cannot_work_says_why() {
+    let error = Mailer::folder("/dev/null/mail", FROM).expect_err("no folder");
+    assert!(error.to_string().contains("/dev/null/mail"), "{error}");
+    let error = Mailer::smtp("smtp://localhost:25", "nobody").expect_err("nobody");
+    assert!(error.to_string().contains("`nobody`"), "{error}");
+    let error = Mailer::smtp("http://user:secret@localhost", FROM).expect_err("no SMTP");
+    assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
+    let mailer = Mailer::smtp("smtp://user:secret@localhost:25", FROM).expect("a mailer");
+    assert!(!format!("{mailer:?}").contains("secret"), "{mailer:?}");
+}
+
+/// Sends one mail to a server that answers `RCPT` with `answer`; also gives what the server
+/// was sent as the mail's text.
+async fn to_server(answer: &'static str) -> (Result<(), NotSent>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    let mailer = Mailer::smtp(&url, FROM).expect("a mailer");
+    let notice = notice();
+    let (sent, text) = tokio::join!(
+        mailer.send(mail(&notice, "ann@example.org", "Hello.")),
+        serve(&listener, answer)
+    );
+    (sent, text)
+}
+
+async fn serve(listener: &TcpListener, rcpt: &str) -> String {
+    let (stream, _) = listener.accept().await.expect("a client");
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = BufReader::new(reader).lines();
+    let (mut text, mut in_text) = (String::new(), false);
+    writer.write_all(b"220 test\r\n").await.expect("a client");
+    while let Ok(Some(line)) = lines.next_line().await {
+        if in_text && line != "." {
+            text.push_str(&line);
+            text.push('\n');
+            continue;
+        }
+        let answer = match line.get(..4).unwrap_or(".") {
+            "EHLO" | "MAIL" | "RSET" => "250 fine",
+            "RCPT" => rcpt,
+            "DATA" => "354 go on",
+            "." => "250 taken",
+            "QUIT" => "221 bye",
+            _ => "500 what?",
+        };
+        in_text = line == "DATA";
+        if writer.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() || line == "QUIT" {
+            break;
+        }
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_server_takes_the_mail() {
+    let (sent, text) = to_server("250 fine").await;
+    assert_eq!(sent, Ok(()));
+    assert!(text.contains("Message-ID: <n-1@shop.example>\n"), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_server_refuses_for_good_is_given_up_and_the_rest_tried_again() {
+    for (answer, expected) in [
+        ("550 no ann@example.org here", NotSent::Ever(GiveUpReason::Refused { code: 550 })),
+        ("554 no", NotSent::Ever(GiveUpReason::Refused { code: 554 })),
+        ("451 ann@example.org is busy", NotSent::Now("the mail server answered 451".to_owned())),
+        ("530 log in first", NotSent::Now("the mail server answered 530".to_owned())),
+        ("501 what?", NotSent::Now("the mail server answered 501".to_owned())),
+    ] {
+        assert_eq!(to_server(answer).await.0, Err(expected), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let mailer = Mailer::smtp(&url, FROM).expect("a mailer");
+    let sent = mailer.send(mail(&notice(), "ann@example.org", "Hello.")).await;
+    assert!(matches!(sent, Err(NotSent::Now(_))), "{sent:?}");
+}

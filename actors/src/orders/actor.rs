@@ -1,0 +1,183 @@
+//! An order: the memory of its checkout.
+//!
+//! Notes come from the checkout saga, at least once and in any order between items. Each one
+//! counts in one stage only; elsewhere it came twice or too late and changes nothing.
+
+use std::collections::BTreeSet;
+
+use bus::{Actor, Context, Handle, Id};
+
+use super::{
+    CancelReason, NoteDeclined, NoteLacking, NotePaid, NoteReserved, OrderError, OrderEvent,
+    OrderLine, OrderStatus, OrderView, Place, Purchase, Show, purchase::Stage,
+};
+use crate::limits::LINES_MAX;
+
+/// The id of an order.
+pub type OrderId = Id<Order>;
+
+/// An order.
+#[derive(Debug, Default)]
+pub enum Order {
+    /// Nothing is known of it.
+    #[default]
+    Unplaced,
+    /// Somebody wants to buy something.
+    Placed(Purchase),
+}
+
+impl Actor for Order {
+    const KIND: &'static str = "order";
+    type Event = OrderEvent;
+    type Error = OrderError;
+    type Commands = (Place, NoteReserved, NoteLacking, NotePaid, NoteDeclined, Show);
+
+    fn apply(&mut self, event: &OrderEvent) {
+        match (event, self) {
+            (OrderEvent::Placed { buyer, currency, card, lines }, order) => {
+                let purchase = Purchase::new(buyer.clone(), *currency, card.clone(), lines);
+                *order = Self::Placed(purchase);
+            }
+            (event, Self::Placed(purchase)) => purchase.apply(event),
+            // The handlers let nothing else happen to what was never placed.
+            (_, Self::Unplaced) => {}
+        }
+    }
+}
+
+impl Order {
+    fn purchase(&self) -> Result<&Purchase, OrderError> {
+        match self {
+            Self::Unplaced => Err(OrderError::Unplaced),
+            Self::Placed(purchase) => Ok(purchase),
+        }
+    }
+}
+
+impl Handle<Place> for Order {
+    const NAME: &'static str = "place";
+    type Reply = OrderStatus;
+
+    fn handle(&self, command: Place, ctx: &mut Context<Self>) -> Result<OrderStatus, OrderError> {
+        if let Self::Placed(_) = self {
+            return Err(OrderError::AlreadyPlaced);
+        }
+        let Place { buyer, currency, card, lines } = command;
+        check(&lines)?;
+        ctx.emit(OrderEvent::Placed { buyer, currency, card, lines });
+        Ok(OrderStatus::Placed)
+    }
+}
+
+fn check(lines: &[OrderLine]) -> Result<(), OrderError> {
+    match lines.len() {
+        0 => return Err(OrderError::Empty),
+        1..=LINES_MAX => {}
+        _ => return Err(OrderError::TooManyLines),
+    }
+    let mut seen = BTreeSet::new();
+    match lines.iter().find(|line| !seen.insert(&line.sku)) {
+        Some(repeated) => Err(OrderError::LineRepeated { sku: repeated.sku.clone() }),
+        None => Ok(()),
+    }
+}
+
+impl Handle<NoteReserved> for Order {
+    const NAME: &'static str = "note_reserved";
+    type Reply = ();
+
+    fn handle(&self, command: NoteReserved, ctx: &mut Context<Self>) -> Result<(), OrderError> {
+        let NoteReserved { sku, quantity, unit_price } = command;
+        let purchase = self.purchase()?;
+        let Some(line) = purchase.line_of(&sku, quantity, unit_price) else {
+            return Err(OrderError::NoSuchLine { sku });
+        };
+        match purchase.stage {
+            Stage::Reserving if line.unit_price.is_none() => {}
+            // Told twice, or of an order cancelled since: its releases follow its reserves.
+            Stage::Reserving
+            | Stage::Paying { .. }
+            | Stage::Confirmed { .. }
+            | Stage::Cancelled { .. } => return Ok(()),
+        }
+        let total = purchase.total_with(&sku, unit_price);
+        ctx.emit(OrderEvent::LineReserved { sku, quantity, unit_price });
+        match total {
+            Ok(None) => {}
+            Ok(Some(total)) => {
+                ctx.emit(OrderEvent::PaymentDue { total, card: purchase.card.clone() });
+            }
+            Err(_) => ctx.emit(purchase.cancelled(CancelReason::TotalTooLarge)),
+        }
+        Ok(())
+    }
+}
+
+impl Handle<NoteLacking> for Order {
+    const NAME: &'static str = "note_lacking";
+    type Reply = ();
+
+    fn handle(&self, command: NoteLacking, ctx: &mut Context<Self>) -> Result<(), OrderError> {
+        let NoteLacking { sku, reason } = command;
+        let purchase = self.purchase()?;
+        if purchase.line(&sku).is_none() {
+            return Err(OrderError::NoSuchLine { sku });
+        }
+        if let Stage::Reserving = purchase.stage {
+            ctx.emit(OrderEvent::LineLacking { sku: sku.clone(), reason });
+            ctx.emit(purchase.cancelled(CancelReason::Lacking { sku, reason }));
+        }
+        Ok(())
+    }
+}
+
+impl Handle<NotePaid> for Order {
+    const NAME: &'static str = "note_paid";
+    type Reply = ();
+
+    fn handle(&self, command: NotePaid, ctx: &mut Context<Self>) -> Result<(), OrderError> {
+        let NotePaid { receipt } = command;
+        let purchase = self.purchase()?;
+        match &purchase.stage {
+            Stage::Reserving => return Err(OrderError::NotDue),
+            Stage::Paying { total } => {
+                let (buyer, total) = (purchase.buyer.clone(), *total);
+                ctx.emit(OrderEvent::Confirmed { buyer, total, receipt });
+            }
+            Stage::Confirmed { receipt: known, .. } if *known == receipt => {} // Told twice.
+            Stage::Confirmed { .. } | Stage::Cancelled { .. } => {
+                if !purchase.knows_late(&receipt) {
+                    ctx.emit(OrderEvent::PaidTooLate { receipt });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handle<NoteDeclined> for Order {
+    const NAME: &'static str = "note_declined";
+    type Reply = ();
+
+    fn handle(&self, command: NoteDeclined, ctx: &mut Context<Self>) -> Result<(), OrderError> {
+        let NoteDeclined { reason } = command;
+        let purchase = self.purchase()?;
+        match purchase.stage {
+            Stage::Reserving => return Err(OrderError::NotDue),
+            Stage::Paying { .. } => {
+                ctx.emit(purchase.cancelled(CancelReason::Declined { reason }));
+            }
+            Stage::Confirmed { .. } | Stage::Cancelled { .. } => {} // Told twice, or too late.
+        }
+        Ok(())
+    }
+}
+
+impl Handle<Show> for Order {
+    const NAME: &'static str = "show";
+    type Reply = OrderView;
+
+    fn handle(&self, _: Show, _: &mut Context<Self>) -> Result<OrderView, OrderError> {
+        Ok(self.purchase()?.view())
+    }
+}

@@ -1,0 +1,83 @@
+//! What can happen to an order. Stored for ever: names and fields stay.
+//!
+//! Sagas have no memory, so each event names all that whoever follows it needs.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CancelReason, OrderLine};
+use crate::{
+    inventory::{ItemId, LackReason},
+    money::{Currency, Money},
+    payments::{CardToken, Receipt},
+    quantity::Quantity,
+    users::UserId,
+};
+
+/// What can happen to an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum OrderEvent {
+    /// Somebody wants to buy these things.
+    #[serde(rename = "placed")]
+    Placed {
+        /// Who buys.
+        buyer: UserId,
+        /// What the order is paid in.
+        currency: Currency,
+        /// What the order is paid with.
+        card: CardToken,
+        /// What is bought.
+        lines: Vec<OrderLine>,
+    },
+    /// An item is held for the order.
+    #[serde(rename = "line_reserved")]
+    LineReserved {
+        /// The item.
+        sku: ItemId,
+        /// How many.
+        quantity: Quantity,
+        /// What one piece costs.
+        unit_price: Money,
+    },
+    /// An item cannot be had; the order is cancelled in the same commit.
+    #[serde(rename = "line_lacking")]
+    LineLacking {
+        /// The item.
+        sku: ItemId,
+        /// Why not.
+        reason: LackReason,
+    },
+    /// Every line is held: the card is to be charged.
+    #[serde(rename = "payment_due")]
+    PaymentDue {
+        /// What the order costs.
+        total: Money,
+        /// What it is paid with.
+        card: CardToken,
+    },
+    /// The order is paid.
+    #[serde(rename = "confirmed")]
+    Confirmed {
+        /// Who bought.
+        buyer: UserId,
+        /// What the order cost.
+        total: Money,
+        /// What proves that it is paid.
+        receipt: Receipt,
+    },
+    /// The order will not be.
+    #[serde(rename = "cancelled")]
+    Cancelled {
+        /// Who wanted to buy.
+        buyer: UserId,
+        /// Why.
+        reason: CancelReason,
+        /// What may be held for it, and must be released.
+        skus: Vec<ItemId>,
+    },
+    /// Money came for an order that was settled without it; it is to be given back.
+    #[serde(rename = "paid_too_late")]
+    PaidTooLate {
+        /// What proves that it came.
+        receipt: Receipt,
+    },
+}

@@ -1,0 +1,34 @@
+//! Orders: from a basket to a confirmed purchase, or a cancelled one.
+//!
+//! ```text
+//! unplaced ── place ──▶ placed ── last line reserved ──▶ paying ── paid ──▶ confirmed
+//!                         │                                │
+//!                         └── lacking, total too large ──▶ cancelled ◀── declined
+//! ```
+//!
+//! Promises: an order is confirmed or cancelled, never both; what is told twice or too late
+//! changes nothing, except that money which comes too late is recorded, to be given back. The
+//! order is the checkout's memory: the saga itself has none.
+
+mod actor;
+#[cfg(test)]
+mod actor_tests;
+mod commands;
+mod events;
+mod projection;
+mod purchase;
+mod reason;
+pub(crate) mod saga;
+
+pub use self::{
+    actor::{Order, OrderId},
+    commands::{
+        NoteDeclined, NoteLacking, NotePaid, NoteReserved, OrderError, OrderLine, OrderStatus,
+        OrderView, Place, PricedLine, Show,
+    },
+    events::OrderEvent,
+    projection::OrderCard,
+    purchase::Purchase,
+    reason::CancelReason,
+};
+pub use crate::limits::LINES_MAX;

@@ -1,0 +1,33 @@
+//! Why an order was cancelled: a fact that travels from the order to its buyer's mail.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    inventory::{ItemId, LackReason},
+    payments::DeclineReason,
+};
+
+/// Why an order was cancelled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+pub enum CancelReason {
+    /// A line could not be had.
+    #[serde(rename = "lacking")]
+    #[error("{sku} cannot be had: {reason}")]
+    Lacking {
+        /// Which one.
+        sku: ItemId,
+        /// Why not.
+        reason: LackReason,
+    },
+    /// The card was not charged.
+    #[serde(rename = "declined")]
+    #[error("the payment was declined: {reason}")]
+    Declined {
+        /// Why not.
+        reason: DeclineReason,
+    },
+    /// The lines cost more than any amount can be.
+    #[serde(rename = "total_too_large")]
+    #[error("the total is too large")]
+    TotalTooLarge,
+}

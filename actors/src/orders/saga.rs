@@ -1,0 +1,187 @@
+//! Checkout: from a placed order to a confirmed one, or back to where nothing is held.
+//!
+//! | when                  | then                          | undo, if a later step fails |
+//! |-----------------------|-------------------------------|-----------------------------|
+//! | `order.placed`        | `item.reserve`, for each line | `item.release`              |
+//! | `item.reserved`       | `order.note_reserved`         | –                           |
+//! | `item.lacked`         | `order.note_lacking`          | –                           |
+//! | `order.payment_due`   | `payment.request`             | –                           |
+//! | `payment.captured`    | `order.note_paid`             | –                           |
+//! | `payment.declined`    | `order.note_declined`         | –                           |
+//! | `order.cancelled`     | `item.release`, for each line | –                           |
+//!
+//! It keeps no state: what it must remember, the order remembers. Replaying it is harmless. The
+//! commits of one order are followed in turn, each when the last one's commands are answered, so
+//! a release never overtakes its reserve.
+
+use bus::{Recorded, Then};
+
+use super::{NoteDeclined, NoteLacking, NotePaid, NoteReserved, Order, OrderEvent, OrderId};
+use crate::{
+    inventory::{Item, ItemEvent, Release, Reserve},
+    payments::{Payment, PaymentEvent, PaymentId, Request},
+};
+
+/// The order's own steps: reserve, have paid, give back.
+pub(crate) fn on_order(order: &Recorded<Order>, then: &mut Then) {
+    match &order.event {
+        OrderEvent::Placed { currency, lines, .. } => {
+            for line in lines {
+                let (order, quantity) = (order.id.clone(), line.quantity);
+                then.ask(&line.sku, &Reserve { order, quantity, currency: *currency });
+            }
+        }
+        OrderEvent::PaymentDue { total, card } => {
+            let (amount, card) = (*total, card.clone());
+            let request = Request { order: order.id.clone(), amount, card };
+            then.ask(&payment_of(&order.id), &request);
+        }
+        OrderEvent::Cancelled { skus, .. } => {
+            for sku in skus {
+                then.ask(sku, &Release { order: order.id.clone() });
+            }
+        }
+        OrderEvent::LineReserved { .. }
+        | OrderEvent::LineLacking { .. }
+        | OrderEvent::Confirmed { .. }
+        | OrderEvent::PaidTooLate { .. } => {}
+    }
+}
+
+/// What the stock answers, the order is told: held, or lacking, which cancels it.
+pub(crate) fn on_item(item: &Recorded<Item>, then: &mut Then) {
+    match &item.event {
+        ItemEvent::Reserved { order, quantity, unit_price } => {
+            let (sku, quantity, unit_price) = (item.id.clone(), *quantity, *unit_price);
+            then.ask(order, &NoteReserved { sku, quantity, unit_price });
+        }
+        ItemEvent::Lacked { order, reason, .. } => {
+            then.ask(order, &NoteLacking { sku: item.id.clone(), reason: *reason });
+        }
+        ItemEvent::Created { .. }
+        | ItemEvent::Received { .. }
+        | ItemEvent::Released { .. }
+        | ItemEvent::Shipped { .. } => {}
+    }
+}
+
+/// What became of the payment, the order is told.
+pub(crate) fn on_payment(payment: &Recorded<Payment>, then: &mut Then) {
+    match &payment.event {
+        PaymentEvent::Captured { order, receipt } => {
+            then.ask(order, &NotePaid { receipt: receipt.clone() });
+        }
+        PaymentEvent::Declined { order, reason } => {
+            then.ask(order, &NoteDeclined { reason: *reason });
+        }
+        PaymentEvent::Requested { .. } => {}
+    }
+}
+
+/// An order's one payment has the order's id.
+fn payment_of(order: &OrderId) -> PaymentId {
+    PaymentId::parse(order.as_str()).expect("an order's id is a token, and so is a payment's")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        inventory::{ItemId, LackReason},
+        money::tests::eur,
+        orders::{CancelReason, OrderLine},
+        payments::{CardToken, DeclineReason, Receipt},
+        quantity::Quantity,
+        recorded::asked_by,
+        users::UserId,
+    };
+
+    fn sku(text: &str) -> ItemId {
+        ItemId::parse(text).expect("an id")
+    }
+
+    fn order() -> OrderId {
+        OrderId::parse("o-1").expect("an id")
+    }
+
+    fn buyer() -> UserId {
+        UserId::parse("u-1").expect("an id")
+    }
+
+    fn two() -> Quantity {
+        Quantity::new(2).expect("a quantity")
+    }
+
+    fn card() -> CardToken {
+        CardToken::parse("sim-4242").expect("a token")
+    }
+
+    fn receipt() -> Receipt {
+        Receipt::parse("r-1").expect("a receipt")
+    }
+
+    #[test]
+    fn a_placed_order_reserves_every_line() {
+        let line = |text| OrderLine { sku: sku(text), quantity: two() };
+        let lines = vec![line("A1"), line("B2")];
+        let placed =
+            OrderEvent::Placed { buyer: buyer(), currency: eur(0).currency, card: card(), lines };
+        assert_eq!(asked_by(on_order, "o-1", placed), ["item/A1/reserve", "item/B2/reserve"]);
+    }
+
+    #[test]
+    fn a_payment_has_its_orders_id() {
+        let due = OrderEvent::PaymentDue { total: eur(5), card: card() };
+        assert_eq!(asked_by(on_order, "o-1", due), ["payment/o-1/request"]);
+    }
+
+    #[test]
+    fn a_cancelled_order_gives_back_every_line() {
+        let skus = vec![sku("A1"), sku("B2")];
+        let reason = CancelReason::Declined { reason: DeclineReason::CardDeclined };
+        let cancelled = OrderEvent::Cancelled { buyer: buyer(), reason, skus };
+        assert_eq!(asked_by(on_order, "o-1", cancelled), ["item/A1/release", "item/B2/release"]);
+    }
+
+    #[test]
+    fn the_order_hears_of_its_items() {
+        let reserved =
+            ItemEvent::Reserved { order: order(), quantity: two(), unit_price: eur(250) };
+        assert_eq!(asked_by(on_item, "A1", reserved), ["order/o-1/note_reserved"]);
+        let reason = LackReason::OutOfStock { available: 1 };
+        let lacked = ItemEvent::Lacked { order: order(), quantity: two(), reason };
+        assert_eq!(asked_by(on_item, "A1", lacked), ["order/o-1/note_lacking"]);
+    }
+
+    #[test]
+    fn the_order_hears_of_its_payment() {
+        let captured = PaymentEvent::Captured { order: order(), receipt: receipt() };
+        assert_eq!(asked_by(on_payment, "o-1", captured), ["order/o-1/note_paid"]);
+        let reason = DeclineReason::InsufficientFunds;
+        let declined = PaymentEvent::Declined { order: order(), reason };
+        assert_eq!(asked_by(on_payment, "o-1", declined), ["order/o-1/note_declined"]);
+    }
+
+    #[test]
+    fn nothing_follows_the_rest() {
+        let (nobody, unit_price) = ([""; 0], eur(1));
+        let reason = LackReason::UnknownItem;
+        for event in [
+            OrderEvent::LineReserved { sku: sku("A1"), quantity: two(), unit_price },
+            OrderEvent::LineLacking { sku: sku("A1"), reason },
+            OrderEvent::Confirmed { buyer: buyer(), total: eur(5), receipt: receipt() },
+            OrderEvent::PaidTooLate { receipt: receipt() },
+        ] {
+            assert_eq!(asked_by(on_order, "o-1", event), nobody);
+        }
+        for event in [
+            ItemEvent::Received { quantity: two() },
+            ItemEvent::Released { order: order(), quantity: two() },
+            ItemEvent::Shipped { order: order(), quantity: two() },
+        ] {
+            assert_eq!(asked_by(on_item, "A1", event), nobody);
+        }
+        let requested = PaymentEvent::Requested { order: order(), amount: eur(5), card: card() };
+        assert_eq!(asked_by(on_payment, "o-1", requested), nobody);
+    }
+}

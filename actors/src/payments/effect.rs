@@ -1,0 +1,102 @@
+//! Charging a card because a payment was requested.
+//!
+//! The gateway gets the payment's id as its key, so running again after a crash charges
+//! nobody twice. What the gateway does not answer is asked again, later; it is never guessed.
+
+use bus::{Bus, Effect, Recorded, Retry, Then};
+use tokio::time::timeout;
+
+use super::{
+    Capture, Charge, Decline, Gateway, GatewayError, Payment, PaymentEvent, PaymentId, Verdict,
+};
+use crate::limits::GATEWAY_TIMEOUT;
+
+/// Charges the card of every requested payment.
+#[derive(Debug)]
+pub struct ChargeCard<G> {
+    /// Who charges it.
+    pub gateway: G,
+}
+
+impl<G: Gateway> Effect<Payment> for ChargeCard<G> {
+    const NAME: &'static str = "charge-card";
+
+    async fn run(
+        &self,
+        payment: &Recorded<Payment>,
+        _: &Bus,
+        then: &mut Then,
+    ) -> Result<(), Retry> {
+        match &payment.event {
+            PaymentEvent::Requested { order: _, amount, card } => {
+                let (key, card) = (payment.id.clone(), card.clone());
+                self.charge(Charge { key, amount: *amount, card }, then).await
+            }
+            PaymentEvent::Captured { .. } | PaymentEvent::Declined { .. } => Ok(()),
+        }
+    }
+}
+
+impl<G: Gateway> ChargeCard<G> {
+    async fn charge(&self, charge: Charge, then: &mut Then) -> Result<(), Retry> {
+        let verdict = timeout(GATEWAY_TIMEOUT, self.gateway.charge(&charge)).await;
+        let verdict = verdict.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::because)?;
+        tell(&charge.key, verdict, then);
+        Ok(())
+    }
+}
+
+fn tell(payment: &PaymentId, verdict: Verdict, then: &mut Then) {
+    match verdict {
+        Verdict::Approved { receipt } => then.ask(payment, &Capture { receipt }),
+        Verdict::Declined { reason } => then.ask(payment, &Decline { reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        money::tests::eur,
+        payments::{CardToken, DeclineReason, Receipt},
+    };
+
+    /// Always the same answer, or none.
+    struct Scripted(Option<Result<Verdict, GatewayError>>);
+
+    impl Gateway for Scripted {
+        async fn charge(&self, charge: &Charge) -> Result<Verdict, GatewayError> {
+            assert_eq!(charge.key.as_str(), "o-1", "the payment's id is the key");
+            match &self.0 {
+                Some(answer) => answer.clone(),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn asked(answer: Option<Result<Verdict, GatewayError>>) -> Result<Vec<String>, Retry> {
+        let charge = Charge {
+            key: PaymentId::parse("o-1").expect("an id"),
+            amount: eur(500),
+            card: CardToken::parse("sim-4242").expect("a token"),
+        };
+        let mut then = Then::default();
+        ChargeCard { gateway: Scripted(answer) }.charge(charge, &mut then).await?;
+        Ok(then.asked().map(|(kind, id, command)| format!("{kind}/{id}/{command}")).collect())
+    }
+
+    #[tokio::test]
+    async fn the_payment_hears_the_verdict() {
+        let approved = Verdict::Approved { receipt: Receipt::parse("r-1").expect("a receipt") };
+        assert_eq!(asked(Some(Ok(approved))).await, Ok(vec!["payment/o-1/capture".to_owned()]));
+        let declined = Verdict::Declined { reason: DeclineReason::CardDeclined };
+        assert_eq!(asked(Some(Ok(declined))).await, Ok(vec!["payment/o-1/decline".to_owned()]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_answered_is_asked_again() {
+        let out = GatewayError::Unavailable("503".to_owned());
+        assert_eq!(asked(Some(Err(out.clone()))).await, Err(Retry::because(out)));
+        assert_eq!(asked(None).await, Err(Retry::because(GatewayError::TimedOut)));
+    }
+}

@@ -1,0 +1,37 @@
+//! What can happen to a payment. Stored for ever: names and fields stay.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CardToken, DeclineReason, Receipt};
+use crate::{money::Money, orders::OrderId};
+
+/// What can happen to a payment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum PaymentEvent {
+    /// A card is to be charged.
+    #[serde(rename = "requested")]
+    Requested {
+        /// What is paid for.
+        order: OrderId,
+        /// How much.
+        amount: Money,
+        /// With what.
+        card: CardToken,
+    },
+    /// The card was charged.
+    #[serde(rename = "captured")]
+    Captured {
+        /// What is paid for.
+        order: OrderId,
+        /// What proves it.
+        receipt: Receipt,
+    },
+    /// The card was not charged. An event and not a refusal: the order must hear of it.
+    #[serde(rename = "declined")]
+    Declined {
+        /// What is not paid for.
+        order: OrderId,
+        /// Why.
+        reason: DeclineReason,
+    },
+}

@@ -1,0 +1,28 @@
+//! Payments: an order's one charge of a card.
+//!
+//! ```text
+//! unrequested ── request ──▶ requested ──┬── capture ──▶ captured
+//!                                        └── decline ──▶ declined
+//! ```
+//!
+//! Promises: a payment has one outcome, whichever is recorded first; the gateway gets the
+//! payment's id as its key, so that asking it again charges nobody twice. Card numbers are
+//! never stored: only tokens that stand for them.
+
+mod actor;
+mod card;
+mod commands;
+mod effect;
+mod events;
+mod gateway;
+pub mod simulated;
+
+pub use self::{
+    actor::{Payment, PaymentId},
+    card::{CardToken, DeclineReason, InvalidCardToken, InvalidReceipt, Receipt},
+    commands::{Capture, Decline, PaymentError, Request},
+    effect::ChargeCard,
+    events::PaymentEvent,
+    gateway::{Charge, Gateway, GatewayError, Verdict},
+    simulated::SimulatedGateway,
+};

@@ -1,0 +1,135 @@
+//! What handlers take from a request's head: who asks, the key, ids; each or a clear no.
+//!
+//! A handler whose arguments could be made may trust them.
+
+use actors::users::{UserId, UserRole};
+use axum::{
+    RequestPartsExt,
+    extract::{FromRequestParts, RawPathParams},
+    http::{StatusCode, header, request::Parts},
+};
+use bus::{Id, Key, Timestamp};
+
+use crate::{Edge, error::ApiError, tokens::Bearer};
+
+/// Whoever bears a valid access token.
+#[derive(Debug)]
+pub(crate) struct CurrentUser {
+    pub(crate) id: UserId,
+    pub(crate) roles: Vec<UserRole>,
+    /// When the token ends, and with it what is shown on its account.
+    pub(crate) until: Timestamp,
+}
+
+impl FromRequestParts<Edge> for CurrentUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, ApiError> {
+        let missing =
+            || ApiError::unauthorized("this needs an access token: Authorization: Bearer …");
+        let header = parts.headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
+        let (scheme, token) =
+            header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(missing());
+        }
+        let Bearer { user, roles, expires_at } = edge
+            .tokens()
+            .check(token.trim())
+            .map_err(|rejected| ApiError::unauthorized(rejected.to_string()))?;
+        Ok(Self { id: user, roles, until: expires_at })
+    }
+}
+
+/// A user who works in the shop.
+#[derive(Debug)]
+pub(crate) struct Staff(pub(crate) CurrentUser);
+
+impl FromRequestParts<Edge> for Staff {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, ApiError> {
+        let user = CurrentUser::from_request_parts(parts, edge).await?;
+        let works_here =
+            user.roles.iter().any(|role| matches!(role, UserRole::Staff | UserRole::Admin));
+        if works_here {
+            return Ok(Self(user));
+        }
+        let message = "this is for staff; a role given lately shows after logging in again";
+        Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message))
+    }
+}
+
+/// The `Idempotency-Key` header, if it was sent.
+#[derive(Debug)]
+pub(crate) struct IdempotencyKey(Option<Key>);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let mut values = parts.headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else {
+            return Ok(Self(None));
+        };
+        let key = value.to_str().ok().and_then(|text| Key::parse(text).ok());
+        match (key, values.next()) {
+            (Some(key), None) => Ok(Self(Some(key))),
+            _ => Err(ApiError::invalid(
+                "Idempotency-Key",
+                "an Idempotency-Key is one value of 1 to 200 visible ASCII characters",
+            )),
+        }
+    }
+}
+
+impl IdempotencyKey {
+    /// As the client sent it.
+    pub(crate) fn sent(&self) -> Option<&Key> {
+        self.0.as_ref()
+    }
+
+    /// The key for the command that `sender` has carried out: the client's, kept apart from
+    /// other senders' and from the keys that sagas make, or one nobody used before.
+    pub(crate) fn for_sender(&self, sender: &str) -> Key {
+        match &self.0 {
+            None => Key::random(),
+            Some(key) => {
+                let apart = Id::<Self>::derived("http", &[sender, key.as_str()]);
+                Key::parse(apart.as_str()).expect("an id has visible ASCII characters only")
+            }
+        }
+    }
+}
+
+/// The id in the path; an error names it as the route does: `sku`, `id`.
+#[derive(Debug)]
+pub(crate) struct PathId<A>(pub(crate) Id<A>);
+
+impl<A, S: Send + Sync> FromRequestParts<S> for PathId<A> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let params = parts.extract::<RawPathParams>().await;
+        let params = params.map_err(|error| ApiError::invalid("path", error.to_string()))?;
+        let Some((field, text)) = params.iter().next() else {
+            return Err(ApiError::internal("a route without an id takes one"));
+        };
+        Id::parse(text).map(Self).map_err(|error| ApiError::invalid(field, error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_key_is_kept_apart_from_others() {
+        let key = IdempotencyKey(Some(Key::parse("checkout/EVT_order_0@12/0").expect("a key")));
+        assert_eq!(key.for_sender("u-1"), key.for_sender("u-1"));
+        assert_ne!(key.for_sender("u-1"), key.for_sender("u-2"));
+        assert_ne!(&key.for_sender("u-1"), key.sent().expect("sent"));
+        let none = IdempotencyKey(None);
+        assert_ne!(none.for_sender("u-1"), none.for_sender("u-1"));
+    }
+}

@@ -1,0 +1,176 @@
+//! Items: what the shop sells, for everybody to find, and for staff to create and stock.
+//!
+//! What staff just did is seen by whoever reads next: a change answers with the row that
+//! includes it.
+
+use actors::{
+    Money, Quantity,
+    inventory::{Create, Item, ItemCard, ItemId, Receive, Show, StockCard},
+};
+use axum::{
+    Json as Answer, Router,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    routing::{get, post},
+};
+use bus::{Position, Selection};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Edge,
+    body::Json,
+    error::ApiError,
+    extract::{IdempotencyKey, PathId, Staff},
+    limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT, SEARCH_WORDS_MAX},
+    observe::Trace,
+    query::Query,
+};
+
+pub(crate) fn router() -> Router<Edge> {
+    Router::new()
+        .route("/v1/items", get(list).post(create))
+        .route("/v1/items/{sku}", get(show))
+        .route("/v1/items/{sku}/stock", post(receive))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateItem {
+    sku: ItemId,
+    name: String,
+    #[serde(default)]
+    description: String,
+    price: Money,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReceiveStock {
+    quantity: Quantity,
+}
+
+/// An item, as shown to everybody.
+#[derive(Debug, Serialize)]
+struct ItemShown {
+    sku: String,
+    name: String,
+    description: String,
+    price: Money,
+    received: u64,
+    available: u64,
+    held: u64,
+    shipped: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ItemsShown {
+    items: Vec<ItemShown>,
+    next: Option<String>,
+}
+
+/// `POST /v1/items`, for staff: 201 with the item; 409 `ALREADY_CREATED`.
+async fn create(
+    State(edge): State<Edge>,
+    trace: Trace,
+    Staff(user): Staff,
+    key: IdempotencyKey,
+    Json(body): Json<CreateItem>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<ItemShown>), ApiError> {
+    let CreateItem { sku, name, description, price } = body;
+    let asked = edge.bus().actor(&sku).ask(Create { name, description, price });
+    let asked = asked.key(key.for_sender(user.id.as_str()));
+    let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
+    let (_, position) = asked.positioned().await?;
+    let item = item_after(&edge, &sku, &position, &trace).await?;
+    let location = [(header::LOCATION, format!("/v1/items/{sku}"))];
+    Ok((StatusCode::CREATED, location, Answer(item)))
+}
+
+/// `POST /v1/items/{sku}/stock`, for staff: 200 with the item; 404 for one never created.
+async fn receive(
+    State(edge): State<Edge>,
+    trace: Trace,
+    Staff(user): Staff,
+    PathId(sku): PathId<Item>,
+    key: IdempotencyKey,
+    Json(ReceiveStock { quantity }): Json<ReceiveStock>,
+) -> Result<Answer<ItemShown>, ApiError> {
+    let asked = edge.bus().actor(&sku).ask(Receive { quantity });
+    let asked = asked.key(key.for_sender(user.id.as_str()));
+    let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
+    let (_, position) = asked.positioned().await?;
+    Ok(Answer(item_after(&edge, &sku, &position, &trace).await?))
+}
+
+/// The item including the commit at `position`: its row, or what the actor itself says if the
+/// rows do not come.
+async fn item_after(
+    edge: &Edge,
+    sku: &ItemId,
+    position: &Position,
+    trace: &Trace,
+) -> Result<ItemShown, ApiError> {
+    let row = edge.bus().rows::<ItemCard>().get(sku.as_str()).after(position);
+    if let Ok(Some(card)) = row.timeout(ROW_TIMEOUT).await {
+        return Ok(card.into());
+    }
+    let stock = edge.bus().actor(sku).ask(Show {}).trace(trace.as_str()).await?;
+    Ok(stock.into())
+}
+
+/// `GET /v1/items/{sku}`: the item, or 404.
+async fn show(
+    State(edge): State<Edge>,
+    PathId(sku): PathId<Item>,
+) -> Result<Answer<ItemShown>, ApiError> {
+    match edge.bus().rows::<ItemCard>().get(sku.as_str()).await? {
+        Some(card) if card.is_created() => Ok(Answer(card.into())),
+        // Asked for by an order, but never created: there is no such item.
+        Some(_) | None => Err(ApiError::not_found(format!("there is no item `{sku}`"))),
+    }
+}
+
+/// `GET /v1/items?search=&limit=&cursor=`: a page of items; each word of `search` begins a word
+/// of the item's name or SKU.
+async fn list(State(edge): State<Edge>, mut query: Query) -> Result<Answer<ItemsShown>, ApiError> {
+    let mut selection =
+        Selection::all().limit(query.take_limit(PAGE_ROWS_DEFAULT)?).from(query.take("cursor"));
+    let search = query.take("search").unwrap_or_default();
+    query.nothing_else()?;
+    for word in actors::inventory::words(&search).take(SEARCH_WORDS_MAX) {
+        selection = selection.prefix("word", &word);
+    }
+    let page = edge.bus().rows::<ItemCard>().list(selection).await?;
+    let created = page.rows.into_iter().filter(ItemCard::is_created);
+    Ok(Answer(ItemsShown { items: created.map(ItemShown::from).collect(), next: page.next }))
+}
+
+impl From<ItemCard> for ItemShown {
+    fn from(card: ItemCard) -> Self {
+        Self {
+            sku: card.sku,
+            name: card.name,
+            description: card.description,
+            price: card.price,
+            received: card.received,
+            available: card.available,
+            held: card.held,
+            shipped: card.shipped,
+        }
+    }
+}
+
+impl From<StockCard> for ItemShown {
+    fn from(stock: StockCard) -> Self {
+        Self {
+            sku: stock.sku.to_string(),
+            name: stock.name,
+            description: stock.description,
+            price: stock.price,
+            received: stock.received,
+            available: stock.available,
+            held: stock.held,
+            shipped: stock.shipped,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Every bound of the edge, with its unit and its reason.
+//!
+//! At a bound we refuse with an answer that says whether asking again helps; nothing queues
+//! without end. Change a value here and nowhere else.
+
+use std::time::Duration;
+
+/// Largest request body, in bytes: an order of fifty lines needs less than a tenth of it.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How much of a body that is too large is read away, in bytes, so that a client still writing
+/// gets to read the answer instead of a reset connection.
+pub(crate) const BODY_DISCARD_MAX: usize = 8 * 1024 * 1024;
+
+/// Connections at once. Past it, new ones wait in the kernel's bounded backlog.
+pub(crate) const CONNECTIONS_MAX: usize = 4_096;
+
+/// How long a client may take to send the header of a request, and how long an idle connection
+/// is kept for the next one.
+pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one request may take until its answer begins: the longest wait for an order, and
+/// time for the asks around it.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// How long a stopping edge waits for the requests it has begun.
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long a row is waited for while a client waits for more than the row.
+pub(crate) const ROW_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long an order is waited for, unless the client says otherwise.
+pub(crate) const WAIT_DEFAULT: Duration = Duration::from_secs(2);
+
+/// The longest a client can have an order waited for.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Passwords hashed at the same time: each takes a core for some 40 ms, and the actors need
+/// cores too.
+pub(crate) const HASHES_MAX: usize = 2;
+
+/// Passwords waiting to be hashed: about two seconds' worth.
+pub(crate) const HASHES_WAITING_MAX: usize = 64;
+
+/// How long an access token is valid.
+pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(600);
+
+/// How far the clocks of issuer and checker may differ.
+pub(crate) const TOKEN_LEEWAY: Duration = Duration::from_secs(30);
+
+/// Event streams at once in this process.
+pub(crate) const STREAMS_MAX: usize = 1_000;
+
+/// Event streams one user may have at once in this process.
+pub(crate) const STREAMS_PER_USER_MAX: usize = 10;
+
+/// How often a silent event stream shows that it lives.
+pub(crate) const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// How long readiness, once found out, is believed.
+pub(crate) const READINESS_FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// How long the journal may take to acknowledge before it counts as not taking writes.
+pub(crate) const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Rows of a page, unless the client says otherwise.
+pub(crate) const PAGE_ROWS_DEFAULT: usize = 50;
+
+/// Words of one search: more would only narrow what is empty already.
+pub(crate) const SEARCH_WORDS_MAX: usize = 8;

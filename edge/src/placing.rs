@@ -1,0 +1,249 @@
+//! Placing an order, and waiting for it to settle.
+//!
+//! The order's id is derived from its buyer and the client's key, and the command from the
+//! client's body alone: a repeat is the same command at the same actor and has one effect.
+//! Whoever waits listens before the order is placed, so that nothing is missed in between.
+
+use actors::{
+    Currency, Quantity,
+    inventory::{Item, ItemCard, ItemError, ItemId, Show as ShowItem},
+    orders::{LINES_MAX, Order, OrderCard, OrderError, OrderId, OrderLine, Place, Show},
+    payments::simulated,
+};
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bus::{AnyCommit, AskError, Key, Lagged, Live, Position};
+use futures_util::future::try_join_all;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    Edge,
+    body::Json,
+    error::ApiError,
+    extract::{CurrentUser, IdempotencyKey},
+    limits::ROW_TIMEOUT,
+    observe::Trace,
+    orders::{OrderShown, order_after},
+    prefer::Wait,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlaceOrder {
+    currency: Currency,
+    card: String,
+    lines: Vec<LinePlaced>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinePlaced {
+    sku: ItemId,
+    quantity: Quantity,
+}
+
+/// An order about to be placed, by whom and under which key.
+struct Placing {
+    edge: Edge,
+    trace: Trace,
+    buyer: CurrentUser,
+    order: OrderId,
+    key: Key,
+    /// Whether the client sent the key: only then can this be a repeat.
+    may_be_repeat: bool,
+}
+
+/// `POST /v1/orders`: 201 with the settled order, or 202 with the order as it stands when the
+/// client's wait (`Prefer: wait=N`) is over.
+pub(crate) async fn place(
+    State(edge): State<Edge>,
+    trace: Trace,
+    buyer: CurrentUser,
+    key: IdempotencyKey,
+    headers: HeaderMap,
+    Json(body): Json<PlaceOrder>,
+) -> Result<Response, ApiError> {
+    let wait = Wait::asked(&headers);
+    let deadline = Instant::now() + wait.time;
+    let random = Key::random();
+    let sent = key.sent().unwrap_or(&random);
+    let placing = Placing {
+        order: OrderId::derived("o", &[buyer.id.as_str(), sent.as_str()]),
+        key: key.for_sender(buyer.id.as_str()),
+        may_be_repeat: key.sent().is_some(),
+        edge,
+        trace,
+        buyer,
+    };
+    let command = placing.command(body)?;
+    placing.check_items(&command).await?;
+    let card = placing.place_and_wait(command, deadline).await?;
+    Ok(wait.acknowledge(placing.answer(card)))
+}
+
+impl Placing {
+    fn command(&self, body: PlaceOrder) -> Result<Place, ApiError> {
+        let PlaceOrder { currency, card, lines } = body;
+        if lines.is_empty() {
+            return Err(OrderError::Empty.into());
+        }
+        if lines.len() > LINES_MAX {
+            return Err(OrderError::TooManyLines.into());
+        }
+        for (index, line) in lines.iter().enumerate() {
+            if lines[..index].iter().any(|earlier| earlier.sku == line.sku) {
+                let repeated = OrderError::LineRepeated { sku: line.sku.clone() };
+                return Err(ApiError::from(repeated).at(sku_field(index)));
+            }
+        }
+        let card = simulated::tokenise(&card)
+            .map_err(|invalid| ApiError::invalid("card", invalid.to_string()))?;
+        let lines =
+            lines.into_iter().map(|LinePlaced { sku, quantity }| OrderLine { sku, quantity });
+        Ok(Place { buyer: self.buyer.id.clone(), currency, card, lines: lines.collect() })
+    }
+
+    /// Tells a client of an unknown item or a wrong currency before anything is placed. An
+    /// order that was placed already stands as it is: its recorded answer counts.
+    async fn check_items(&self, command: &Place) -> Result<(), ApiError> {
+        let checks = command.lines.iter().enumerate();
+        let checks =
+            checks.map(|(index, line)| self.check_item(index, &line.sku, command.currency));
+        match try_join_all(checks).await {
+            Ok(_) => Ok(()),
+            Err(_) if self.is_placed_already().await? => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn check_item(
+        &self,
+        index: usize,
+        sku: &ItemId,
+        currency: Currency,
+    ) -> Result<(), ApiError> {
+        let row = self.edge.bus().rows::<ItemCard>().get(sku.as_str()).timeout(ROW_TIMEOUT);
+        let price = match row.await {
+            Ok(Some(card)) if card.is_created() => card.price,
+            // The rows may be behind, or not be there at all; the item itself knows.
+            _ => match self.edge.bus().actor::<Item>(sku).ask(ShowItem {}).await {
+                Ok(stock) => stock.price,
+                Err(AskError::Refused(ItemError::UnknownItem)) => {
+                    let message = format!("there is no item `{sku}`");
+                    return Err(unprocessable("UNKNOWN_SKU", message, index));
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if price.currency == currency {
+            return Ok(());
+        }
+        let message = format!("`{sku}` is sold in {}, not in {currency}", price.currency);
+        Err(unprocessable("CURRENCY_MISMATCH", message, index))
+    }
+
+    async fn is_placed_already(&self) -> Result<bool, ApiError> {
+        if !self.may_be_repeat {
+            return Ok(false);
+        }
+        let asked = self.edge.bus().actor::<Order>(&self.order).ask(Show {});
+        match asked.trace(self.trace.as_str()).await {
+            Ok(_) => Ok(true),
+            Err(AskError::Refused(OrderError::Unplaced)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The order as it stands when it has settled or the deadline has come; none if no row came.
+    async fn place_and_wait(
+        &self,
+        command: Place,
+        deadline: Instant,
+    ) -> Result<Option<OrderCard>, ApiError> {
+        // Before the order is placed, so that nothing that happens to it is missed.
+        let live = self.edge.bus().live("order").await.map_err(ApiError::unavailable)?;
+        let asked = self.edge.bus().actor(&self.order).ask(command).key(self.key.clone());
+        let asked = asked.principal(self.buyer.id.as_str()).trace(self.trace.as_str());
+        let (_, placed_at) = asked.positioned().await?;
+        let stands_at = if self.may_be_repeat { self.position().await? } else { placed_at };
+        let card = self.row(&stands_at).await;
+        match card {
+            Some(card) if !card.status.is_settled() => {
+                Ok(Some(self.until_settled(live, deadline).await.unwrap_or(card)))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Where the order stands now: a repeat's own commit may lie far behind, and what happened
+    /// since then, before we listened.
+    async fn position(&self) -> Result<Position, ApiError> {
+        let asked = self.edge.bus().actor::<Order>(&self.order).ask(Show {});
+        let (_, position) = asked.trace(self.trace.as_str()).positioned().await?;
+        Ok(position)
+    }
+
+    async fn row(&self, position: &Position) -> Option<OrderCard> {
+        let row = order_after(&self.edge, &self.order, self.buyer.id.as_str(), position).await;
+        row.unwrap_or_else(|error| {
+            tracing::warn!(order = %self.order, %error, trace = %self.trace, "no row came");
+            None
+        })
+    }
+
+    /// The settled order, if it settles before the deadline.
+    async fn until_settled(&self, mut live: Live, deadline: Instant) -> Option<OrderCard> {
+        loop {
+            let position = match timeout_at(deadline, live.next()).await.ok()? {
+                Ok(commit) if *commit.id == *self.order.as_str() && settles(&commit) => {
+                    commit.info.position.clone()
+                }
+                Ok(_) => continue,
+                // Something was missed: look where the order stands now.
+                Err(Lagged) => timeout_at(deadline, self.position()).await.ok()?.ok()?,
+            };
+            let card = self.row(&position).await?;
+            if card.status.is_settled() {
+                return Some(card);
+            }
+        }
+    }
+
+    fn answer(&self, card: Option<OrderCard>) -> Response {
+        let location = [(header::LOCATION, format!("/v1/orders/{}", self.order))];
+        let retry_after = [(header::RETRY_AFTER, "1")];
+        match card {
+            Some(card) if card.status.is_settled() => {
+                (StatusCode::CREATED, location, Answer(OrderShown::from(card))).into_response()
+            }
+            Some(card) => {
+                let order = Answer(OrderShown::from(card));
+                (StatusCode::ACCEPTED, location, retry_after, order).into_response()
+            }
+            None => {
+                let order = Answer(json!({ "id": self.order, "status": "placed" }));
+                (StatusCode::ACCEPTED, location, retry_after, order).into_response()
+            }
+        }
+    }
+}
+
+/// Whether a commit holds an event after which nothing more happens to the order.
+fn settles(commit: &AnyCommit) -> bool {
+    let is_last = |event| matches!(AnyCommit::named(event).0, "confirmed" | "cancelled");
+    commit.events.iter().any(is_last)
+}
+
+fn sku_field(index: usize) -> String {
+    format!("lines[{index}].sku")
+}
+
+fn unprocessable(code: &'static str, message: String, index: usize) -> ApiError {
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).at(sku_field(index))
+}

@@ -1,0 +1,63 @@
+//! The status of every refusal of every actor the edge asks.
+//!
+//! The matches are exhaustive, so a new refusal is a compile error until it has a status. Code
+//! and words are the actor's own.
+
+use actors::{
+    inventory::ItemError,
+    orders::OrderError,
+    users::{EmailError, UserError},
+};
+use axum::http::StatusCode;
+
+use crate::error::ApiError;
+
+impl From<EmailError> for ApiError {
+    fn from(refusal: EmailError) -> Self {
+        match refusal {
+            EmailError::Taken => email_taken(),
+            EmailError::NotClaimed => Self::refused(StatusCode::CONFLICT, &refusal),
+        }
+    }
+}
+
+impl From<UserError> for ApiError {
+    fn from(refusal: UserError) -> Self {
+        match refusal {
+            UserError::AlreadyRegistered => email_taken(),
+            UserError::UnknownUser => Self::refused(StatusCode::NOT_FOUND, &refusal),
+            UserError::InvalidName => Self::refused(StatusCode::BAD_REQUEST, &refusal).at("name"),
+        }
+    }
+}
+
+fn email_taken() -> ApiError {
+    let message = "there is an account with this mail address already";
+    ApiError::new(StatusCode::CONFLICT, "EMAIL_TAKEN", message).at("email")
+}
+
+impl From<ItemError> for ApiError {
+    fn from(refusal: ItemError) -> Self {
+        match refusal {
+            ItemError::UnknownItem => Self::refused(StatusCode::NOT_FOUND, &refusal),
+            ItemError::AlreadyCreated | ItemError::NotHeld => {
+                Self::refused(StatusCode::CONFLICT, &refusal)
+            }
+            ItemError::TooMuchStock => Self::refused(StatusCode::CONFLICT, &refusal).at("quantity"),
+        }
+    }
+}
+
+impl From<OrderError> for ApiError {
+    fn from(refusal: OrderError) -> Self {
+        match refusal {
+            OrderError::Empty | OrderError::TooManyLines | OrderError::LineRepeated { .. } => {
+                Self::refused(StatusCode::BAD_REQUEST, &refusal).at("lines")
+            }
+            OrderError::AlreadyPlaced | OrderError::NoSuchLine { .. } | OrderError::NotDue => {
+                Self::refused(StatusCode::CONFLICT, &refusal)
+            }
+            OrderError::Unplaced => Self::refused(StatusCode::NOT_FOUND, &refusal),
+        }
+    }
+}

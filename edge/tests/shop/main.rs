@@ -1,0 +1,14 @@
+//! The shop, over HTTP, on a real nats-server: what clients are promised.
+//!
+//! Every test opens a shop of its own (`shop.rs`) and closes it again.
+
+mod shop;
+
+mod bad_input;
+mod connections;
+mod events;
+mod idempotency;
+mod ordering;
+mod registering;
+mod restart;
+mod tokens;
