@@ -155,6 +155,7 @@ fn log_event(event: &async_nats::Event) {
         }
         Event::ServerError(error) => warn!(%error, "NATS reported an error"),
         Event::ClientError(error) => warn!(%error, "the NATS client reported an error"),
+        Event::Closed | Event::Draining => debug!("the connection is closed"),
         other => info!(event = %other, "NATS"),
     }
 }

@@ -103,7 +103,7 @@ fn lock(data: &DataFolder) -> anyhow::Result<File> {
 async fn start_nats(arguments: &Arguments) -> anyhow::Result<Server> {
     let mut options = Options {
         port: arguments.nats_port.or(Some(NATS_PORT)).filter(|port| *port != 0),
-        monitor_port: Some(MONITOR_PORT),
+        monitor_port: (arguments.nats_port != Some(0)).then_some(MONITOR_PORT),
         ..Options::in_folder(arguments.data.nats())
     };
     loop {

@@ -24,11 +24,12 @@ async fn start_in(folder: tempfile::TempDir) -> Dev {
     let mut command = callboard();
     command.args(["dev", "--listen", "127.0.0.1:0", "--nats-port", "0", "--data"]);
     let mut process = Process::start(command.arg(folder.path()), &folder.path().join("log"));
-    let url = eventually("dev says where its edge is", Duration::from_secs(60), || async {
-        read(folder.path(), "edge-url")
+    let url = eventually("dev says where its edge is", Duration::from_secs(60), || {
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        assert!(process.is_running(), "{log}");
+        async { read(folder.path(), "edge-url") }
     })
     .await;
-    assert!(process.is_running());
     let client = Client::of(&url);
     client.wait_until_ready().await;
     Dev { process, client, folder }

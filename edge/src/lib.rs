@@ -3,8 +3,7 @@
 //! A handler reads the request, asks actors or rows, and shapes the answer; it decides nothing
 //! that an actor could decide. [`router`] is the list of resources, each with its routes in a
 //! file of its own; `extract`, `body` and `query` say what comes in, `error` and `refusal` how
-//! "no" goes out; [`serve`]
-//! owns the sockets.
+//! "no" goes out; [`serve`] owns the sockets.
 
 mod limits;
 

@@ -4,8 +4,9 @@
 //! from it and the client's key, so a repeated registration reaches the same actors with the
 //! same commands and gets the same answers.
 
-use actors::users::{
-    Claim, Email, EmailId, Profile, Register, Release, Show, User, UserError, UserId, UserRole,
+use actors::{
+    limits::NAME_CHARS_MAX,
+    users::{Claim, Profile, Register, Show, User, UserError, UserId, UserRole},
 };
 use axum::{
     Json as Answer, Router,
@@ -13,7 +14,6 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use bus::AskError;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -62,6 +62,7 @@ async fn register(
 ) -> Result<(StatusCode, Answer<ProfileShown>), ApiError> {
     let address = Address::parse(&body.email).map_err(|why| ApiError::invalid("email", why))?;
     body.password.check_length()?;
+    check_name(&body.name)?;
     let email = edge.email_key().email_id(&address);
     let sent = key.sent().map_or("", |key| key.as_str());
     let user = UserId::derived("u", &[email.as_str(), sent]);
@@ -78,29 +79,7 @@ async fn register(
     };
     let asked = edge.bus().actor(&user).ask(registration);
     let asked = asked.key(key.for_sender("")).principal(user.as_str()).trace(trace.as_str());
-    match asked.await {
-        Ok(profile) => Ok((StatusCode::CREATED, Answer(profile.into()))),
-        Err(error) => {
-            give_back(&edge, &email, &user, &error).await;
-            Err(error.into())
-        }
-    }
-}
-
-/// Gives the address back that was claimed for a registration the user refused for good, so
-/// that its owner can try again with other words.
-async fn give_back(edge: &Edge, email: &EmailId, user: &UserId, error: &AskError<UserError>) {
-    match error {
-        // It was registered before: the address is its own.
-        AskError::Refused(UserError::AlreadyRegistered) => {}
-        AskError::Refused(_) => {
-            let released = edge.bus().actor::<Email>(email).ask(Release { user: user.clone() });
-            if let Err(error) = released.await {
-                tracing::warn!(%email, %error, "a claimed address could not be given back");
-            }
-        }
-        AskError::Failed(_) | AskError::NoReply(_) | AskError::UnreadableReply(_) => {}
-    }
+    Ok((StatusCode::CREATED, Answer(asked.await?.into())))
 }
 
 /// `GET /v1/users/me`: one's own profile.
@@ -112,6 +91,17 @@ async fn me(
     let asked = edge.bus().actor::<User>(&user.id).ask(Show {});
     let profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
     Ok(Answer(profile.into()))
+}
+
+/// The user's own rule, kept before the address is claimed: a registration that is refused must
+/// not cost its address.
+fn check_name(name: &str) -> Result<(), UserError> {
+    let length = name.trim().chars().count();
+    let fits = (1..=NAME_CHARS_MAX).contains(&length);
+    if fits && !name.trim().chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(UserError::InvalidName)
 }
 
 /// A mail address, checked for sanity and in lower case. Never logged.

@@ -1,6 +1,6 @@
 //! An auditor: reads the raw streams with its own decoder and checks what must always hold.
 //! It knows the stored shapes and nothing of the code that writes them.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -84,7 +84,7 @@ async fn an_order_that_cannot_be() {
                 400,
                 "MALFORMED",
                 Some("currency"),
-                "eur",
+                "capital letters",
             ),
             ("no card", changed("/card", json!("1234")), 400, "INVALID", Some("card"), "card"),
             ("missing", json!({ "currency": "EUR" }), 400, "MALFORMED", None, "card"),

@@ -37,6 +37,22 @@ async fn a_client_that_dawdles_with_its_header_is_cut_off() {
 }
 
 #[tokio::test]
+async fn who_sends_far_too_much_still_gets_to_read_why_not() {
+    let shop = Shop::open().await;
+    let mut stream = connect(&shop).await;
+    let head = "POST /v1/sessions HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n\
+                Connection: close\r\nContent-Length: 2097152\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    for _ in 0..32 {
+        stream.write_all(&[b' '; 64 * 1024]).await.expect("taken");
+        sleep(Duration::from_millis(5)).await;
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer, and no reset connection");
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_request_that_was_begun_is_answered_while_the_edge_stops() {
     let mut shop = Shop::open().await;
     shop.stock("A1", 1_000, 5).await;
@@ -67,12 +83,25 @@ async fn ready_means_that_the_journal_takes_writes() {
     let mut shop = Shop::open().await;
     shop.get("/healthz").send().await.expect(200);
     shop.get("/readyz").send().await.expect(200);
-    shop.server.kill_and_restart().await;
+    shop.restart_nats().await;
     let deadline = Instant::now() + Duration::from_secs(20);
     while shop.get("/readyz").send().await.status != 200 {
         assert!(Instant::now() < deadline, "ready again after NATS came back");
         sleep(Duration::from_millis(200)).await;
     }
+    shop.lose_nats();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let answer = shop.get("/readyz").send().await;
+        if answer.status == 503 {
+            answer.expect_error(503, "UNAVAILABLE", None);
+            assert_eq!(answer.header("retry-after"), "1");
+            break;
+        }
+        assert!(Instant::now() < deadline, "not ready without NATS");
+        sleep(Duration::from_millis(200)).await;
+    }
+    shop.get("/healthz").send().await.expect(200);
 }
 
 #[tokio::test]

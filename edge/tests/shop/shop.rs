@@ -31,7 +31,7 @@ pub(crate) struct Shop {
     pub(crate) url: String,
     pub(crate) bus: Bus,
     pub(crate) folder: TempDir,
-    pub(crate) server: TestServer,
+    server: Option<TestServer>,
     http: Client,
     open: Option<Open>,
 }
@@ -56,6 +56,7 @@ impl Shop {
         let folder = tempfile::tempdir().expect("a folder");
         let http = Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
         let bus = connect(&server).await;
+        let server = Some(server);
         let mut shop = Self { url: String::new(), bus, folder, server, http, open: None };
         shop.start().await;
         shop
@@ -99,8 +100,18 @@ impl Shop {
     /// Closes and opens again, as new processes would: nothing is left in memory.
     pub(crate) async fn reopen(&mut self) {
         self.close().await;
-        self.bus = connect(&self.server).await;
+        self.bus = connect(self.server.as_ref().expect("NATS is there")).await;
         self.start().await;
+    }
+
+    /// NATS is gone for good.
+    pub(crate) fn lose_nats(&mut self) {
+        drop(self.server.take());
+    }
+
+    /// NATS dies as by SIGKILL, and comes back.
+    pub(crate) async fn restart_nats(&mut self) {
+        self.server.as_mut().expect("NATS is there").kill_and_restart().await;
     }
 
     pub(crate) fn rows(&self) -> std::path::PathBuf {
