@@ -3,7 +3,12 @@
 //! The builder lists; [`Host::start`] makes or checks the streams, then serves; a stop lets
 //! followers finish, takes the last requests, answers them, and only then lets go.
 
-use std::{collections::HashMap, future::Future, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -149,46 +154,29 @@ impl Host {
         for follower in &self.followers {
             provision(&self.bus, &follower.shard).await?;
         }
-        let stop_following = CancellationToken::new();
-        let stop_serving = CancellationToken::new();
-        let following = TaskTracker::new();
-        let serving = TaskTracker::new();
-        let transport = self.bus.transport();
+        let running = Running {
+            bus: self.bus.clone(),
+            following: Stage::default(),
+            serving: Stage::default(),
+            folding: Stage::default(),
+            tasks: self.tasks,
+        };
         for kind in self.kinds {
-            let name = kind.home().shard.kind.clone();
-            let inbox = transport.serve(subject::commands(&name), &name).await?;
-            let (passivating, taking) = (kind.clone(), kind);
-            serving.spawn(passivate(passivating, stop_serving.clone()));
-            let take = move |inbound| taking.clone().take(inbound);
-            serving.spawn(serve_inbox(inbox, take, stop_serving.clone()));
+            running.serve_kind(kind).await?;
         }
         for (name, projection) in self.projections {
             let Some(folder) = &self.rows else {
                 let text = format!("`{name}` needs a folder for its rows: see Host::rows_in");
                 return Err(Error::Misconfigured(text));
             };
-            let started =
-                projection.start(folder, self.bus.journal().clone(), stop_following.clone());
-            let (folding, server) = started?;
-            following.spawn(folding);
-            let inbox = transport.serve(subject::views(name), name).await?;
-            let tasks = self.tasks.clone();
-            let take = move |inbound: Inbound| drop(tasks.spawn(server.clone().answer(inbound)));
-            serving.spawn(serve_inbox(inbox, take, stop_serving.clone()));
+            running.serve_projection(name, projection, folder).await?;
         }
         for follower in self.followers {
-            following.spawn(follower.run(self.bus.journal().clone(), stop_following.clone()));
+            running.following.spawn(|stop| follower.run(self.bus.journal().clone(), stop));
         }
-        transport.flush().await;
+        self.bus.transport().flush().await;
         info!("serving");
-        Ok(Running {
-            bus: self.bus,
-            stop_following,
-            stop_serving,
-            following,
-            serving,
-            tasks: self.tasks,
-        })
+        Ok(running)
     }
 
     /// Serves until `signal`, then stops without losing a request.
@@ -203,14 +191,13 @@ impl Host {
     }
 }
 
-/// A node that serves.
+/// A node that serves. Dropped without [`Running::stop`], it lets go of what it holds.
 #[derive(Debug)]
 pub struct Running {
     bus: Bus,
-    stop_following: CancellationToken,
-    stop_serving: CancellationToken,
-    following: TaskTracker,
-    serving: TaskTracker,
+    following: Stage,
+    serving: Stage,
+    folding: Stage,
     tasks: TaskTracker,
 }
 
@@ -220,21 +207,73 @@ impl Running {
     pub async fn stop(self) {
         info!("stopping");
         let finish = async {
-            // Followers first: what they still ask may have to be answered here.
-            self.stop_following.cancel();
-            self.following.close();
-            self.following.wait().await;
-            self.stop_serving.cancel();
-            self.serving.close();
-            self.serving.wait().await;
+            // Followers first: what they still ask may have to be answered here. Folding last:
+            // the last queries may wait for rows.
+            self.following.stop().await;
+            self.serving.stop().await;
             self.tasks.close();
             self.tasks.wait().await;
+            self.folding.stop().await;
         };
         if timeout(DRAIN_DEADLINE, finish).await.is_err() {
             warn!(unanswered = self.tasks.len(), "stopped before everything was done");
         }
         self.bus.transport().flush().await;
         info!("stopped");
+    }
+
+    async fn serve_kind(&self, kind: Arc<dyn AnyKind>) -> Result<(), Error> {
+        let name = kind.home().shard.kind.clone();
+        let inbox = self.bus.transport().serve(subject::commands(&name), &name).await?;
+        let passivating = kind.clone();
+        self.serving.spawn(|stop| passivate(passivating, stop));
+        let take = move |inbound| kind.clone().take(inbound);
+        self.serving.spawn(|stop| serve_inbox(inbox, take, stop));
+        Ok(())
+    }
+
+    async fn serve_projection(
+        &self,
+        name: &'static str,
+        projection: Box<dyn Served>,
+        folder: &Path,
+    ) -> Result<(), Error> {
+        let journal = self.bus.journal().clone();
+        let (folding, server) = projection.start(folder, journal, self.folding.stop.clone())?;
+        self.folding.spawn(|_| folding);
+        let inbox = self.bus.transport().serve(subject::views(name), name).await?;
+        let tasks = self.tasks.clone();
+        let take = move |inbound: Inbound| drop(tasks.spawn(server.clone().answer(inbound)));
+        self.serving.spawn(|stop| serve_inbox(inbox, take, stop));
+        Ok(())
+    }
+}
+
+/// Tasks that are told to end together.
+#[derive(Debug, Default)]
+struct Stage {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Stage {
+    fn spawn<F>(&self, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(task(self.stop.clone()));
+    }
+
+    async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 

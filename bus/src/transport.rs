@@ -151,7 +151,7 @@ fn log_event(event: &async_nats::Event) {
         Event::Connected => debug!("connected to NATS"),
         Event::Disconnected => warn!("lost the connection to NATS; reconnecting"),
         Event::SlowConsumer(_) => {
-            warn!("requests came faster than they were taken, some were dropped")
+            warn!("requests came faster than they were taken, some were dropped");
         }
         Event::ServerError(error) => warn!(%error, "NATS reported an error"),
         Event::ClientError(error) => warn!(%error, "the NATS client reported an error"),
