@@ -22,7 +22,7 @@ use crate::{
     id::{Id, Key, hex},
     journal::{AppendError, Entry, Journal, ReadError},
     keys::{KeyMemory, Recall},
-    limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, COMMIT_BYTES_MAX, CONFLICTS_MAX, LOAD_BATCH},
+    limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, COMMIT_BYTES_MAX, CONFLICTS_MAX},
     subject::Shard,
     time::Timestamp,
 };
@@ -79,6 +79,11 @@ enum Attempt {
     Overtaken,
 }
 
+/// Pause before deciding again after the `count`-th lost race: the first comes at once.
+fn pause_after(count: u32) -> Duration {
+    if count == 0 { Duration::ZERO } else { Duration::from_millis(1 << count.min(7)) }
+}
+
 impl<A: Actor> Presence<A> {
     /// Carries `command` out and says what its sender is to be told.
     pub(crate) async fn carry_out(
@@ -88,9 +93,14 @@ impl<A: Actor> Presence<A> {
         door: &Door<A>,
         command: &Command,
     ) -> Answer {
-        for _ in 0..=CONFLICTS_MAX {
+        for conflict in 0..=CONFLICTS_MAX {
             if Instant::now() >= command.deadline {
-                let text = "the command waited longer than its budget, and was not carried out";
+                // Only before the first try is it sure that nothing was done.
+                let text = if conflict == 0 {
+                    "the command waited longer than its budget, and was not carried out"
+                } else {
+                    "the command could not be carried out in time, or its answer is not known"
+                };
                 return Answer::failed(Failure::new(Status::Expired, text));
             }
             let activation = match self.wake(home, id).await {
@@ -99,7 +109,10 @@ impl<A: Actor> Presence<A> {
             };
             match activation.attempt(home, door, command).await {
                 Ok(Attempt::Answered(answer)) => return answer,
-                Ok(Attempt::Overtaken) => *self = Self::Absent { trust_replicas: false },
+                Ok(Attempt::Overtaken) => {
+                    *self = Self::Absent { trust_replicas: false };
+                    sleep(pause_after(conflict)).await;
+                }
                 Err(failure) => {
                     *self = Self::Absent { trust_replicas: false };
                     return Answer::failed(failure);
@@ -136,15 +149,15 @@ impl<A: Actor> Activation<A> {
         let mut loaded = Self { id, state: A::default(), version: 0, keys: KeyMemory::default() };
         loop {
             let (journal, id) = (&home.journal, loaded.id.as_str());
-            let entries = if trust_replicas {
+            let batch = if trust_replicas {
                 journal.read(&home.shard, id, loaded.version).await?
             } else {
                 journal.read_from_leader(&home.shard, id, loaded.version).await?
             };
-            for entry in &entries {
+            for entry in &batch.entries {
                 loaded.replay(entry)?;
             }
-            if entries.len() < LOAD_BATCH {
+            if batch.is_last {
                 return Ok(loaded);
             }
         }
@@ -180,8 +193,8 @@ impl<A: Actor> Activation<A> {
         }
         if let Some(expected) = command.headers.expect_version.filter(|v| *v != self.version) {
             let text = format!("the actor is at version {}, not {expected}", self.version);
-            let answer = self.answer(home, Err(Failure::new(Status::VersionMismatch, text)));
-            return Ok(Attempt::Answered(answer));
+            let failure = Failure::new(Status::VersionMismatch, text);
+            return self.answer_if_newest(home, Err(failure)).await;
         }
         let principal = command.headers.principal.clone();
         let now = Timestamp::now();
@@ -189,10 +202,15 @@ impl<A: Actor> Activation<A> {
         let decided = decide(door, &self.state, command, &mut ctx);
         let events = ctx.into_events();
         match decided {
+            Err(failure) if failure.status == Status::Refused => {
+                self.answer_if_newest(home, Err(failure)).await
+            }
+            // The command itself is at fault, whatever the state.
             Err(failure) => Ok(Attempt::Answered(self.answer(home, Err(failure)))),
             Ok(reply) if events.is_empty() => {
                 let body = in_encoding(&reply, command.encoding);
-                Ok(Attempt::Answered(self.answer(home, body)))
+                drop(reply);
+                self.answer_if_newest(home, body).await
             }
             Ok(reply) => self.commit(home, command, now, events, reply).await,
         }
@@ -212,7 +230,7 @@ impl<A: Actor> Activation<A> {
             Err(failure) => return Ok(Attempt::Answered(self.answer(home, Err(failure)))),
         };
         let commit = Stored {
-            commit: uuid::Uuid::now_v7().simple().to_string().into(),
+            commit: uuid::Uuid::new_v4().simple().to_string().into(),
             at: now,
             command: command.name.clone(),
             key: command.key.as_str().into(),
@@ -235,6 +253,11 @@ impl<A: Actor> Activation<A> {
                 warn!(kind = A::KIND, id = %self.id, reason, "the journal refused a commit");
                 let text = format!("the journal does not take the commit: {reason}");
                 return Err(Failure::new(Status::Unavailable, text));
+            }
+            Err(AppendError::TooLarge) => {
+                let text = "the commit is larger than the server allows";
+                let failure = Failure::new(Status::TooLarge, text);
+                return Ok(Attempt::Answered(self.answer(home, Err(failure))));
             }
             Err(AppendError::Conflict | AppendError::Unknown) => {
                 match self.find_own(home, &commit.commit, command.deadline).await? {
@@ -295,21 +318,38 @@ impl<A: Actor> Activation<A> {
         self.search(home, key).await.map_err(unreadable)
     }
 
-    /// Looks for a key through all of the actor's commits.
+    /// Looks for a key through the actor's commits, as the leader has them.
     async fn search(&self, home: &Home, key: &str) -> Result<Option<Entry>, ReadError> {
         let mut after = 0;
         loop {
-            let entries = home.journal.read(&home.shard, self.id.as_str(), after).await?;
-            let is_last = entries.len() < LOAD_BATCH;
-            for entry in entries {
+            let batch = home.journal.read_from_leader(&home.shard, self.id.as_str(), after).await?;
+            for entry in batch.entries {
                 after = entry.sequence;
                 if identity(&entry).is_some_and(|found| &*found.key == key) {
                     return Ok(Some(entry));
                 }
             }
-            if is_last {
+            if batch.is_last {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Gives an answer that rests on the state and stores nothing, if the state is the newest.
+    ///
+    /// Another node may have written since, or an append of ours that was in doubt have landed
+    /// late: a refusal or a look at such a state would be wrong.
+    async fn answer_if_newest(
+        &self,
+        home: &Home,
+        outcome: Result<Vec<u8>, Failure>,
+    ) -> Result<Attempt, Failure> {
+        let last = home.journal.last(&home.shard, self.id.as_str()).await;
+        let last = last.map_err(|e| Failure::new(Status::Unavailable, e.to_string()))?;
+        if last.map_or(0, |entry| entry.sequence) == self.version {
+            Ok(Attempt::Answered(self.answer(home, outcome)))
+        } else {
+            Ok(Attempt::Overtaken)
         }
     }
 

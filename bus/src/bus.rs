@@ -22,12 +22,14 @@ use crate::{
     envelope::{Answer, RequestHeaders},
     error::{AskError, Error},
     failure::{Failure, Status},
-    id::{Id, Key},
+    id::{Id, Key, is_token},
     journal::{
         Journal,
         nats::{NatsJournal, check_server},
     },
-    limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, ATTEMPT_TIMEOUT, LOAD_BATCH, REPLY_TIMEOUT},
+    limits::{
+        ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, ASK_TIMEOUT_MAX, ATTEMPT_TIMEOUT, REPLY_TIMEOUT,
+    },
     live::{Live, LiveReaders, decode_any},
     projection::{Projection, Rows},
     subject::{self, Shard},
@@ -116,14 +118,13 @@ impl Bus {
         let mut after = after;
         let mut commits = Vec::new();
         loop {
-            let entries = self.inner.journal.read(&shard, id, after).await;
-            let entries = entries.map_err(|e| Error::Journal(e.to_string()))?;
-            let is_last = entries.len() < LOAD_BATCH;
-            for entry in &entries {
+            let batch = self.inner.journal.read(&shard, id, after).await;
+            let batch = batch.map_err(|e| Error::Journal(e.to_string()))?;
+            for entry in &batch.entries {
                 after = entry.sequence;
                 commits.push(decode_any(&shard.stream, entry).map_err(Error::Journal)?);
             }
-            if is_last {
+            if batch.is_last {
                 return Ok(commits);
             }
         }
@@ -137,7 +138,7 @@ impl Bus {
         self.inner.live.listen(kind).await
     }
 
-    /// All commits of `kind` from the first on, then those to come.
+    /// All commits of `kind` from sequence `from` on, then those to come.
     ///
     /// # Errors
     /// [`Error::Journal`] if the kind's stream does not exist or cannot be read.
@@ -177,6 +178,9 @@ impl Bus {
     pub async fn is_served(&self, kind: &str, timeout: Duration) -> bool {
         // No kind has a command of this name, so the answer is that there is none: and whoever
         // says so hosts the kind.
+        if !is_token(kind) {
+            return false;
+        }
         let subject = subject::command(kind, "anybody", "there-");
         let called = self.call(&subject, RequestHeaders::default(), Bytes::new(), timeout).await;
         called.is_ok_and(|answer| {
@@ -203,7 +207,7 @@ impl Bus {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Answer, NoAnswer> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout.min(ASK_TIMEOUT_MAX);
         let (mut attempt_timeout, mut pause) = (ATTEMPT_TIMEOUT, ASK_AGAIN_AFTER);
         let mut is_in_doubt = false;
         let mut last = Failure::new(Status::Unavailable, "nobody serves this now");
@@ -232,9 +236,12 @@ impl Bus {
                     let text = format!("a request of {} bytes is too large", body.len());
                     return Ok(Answer::failed(Failure::new(Status::TooLarge, text)));
                 }
+                Err(NoReply::NotSent) => {
+                    last = Failure::new(Status::Unavailable, "the request could not be sent");
+                }
                 Err(NoReply::TimedOut) => {
                     is_in_doubt = true;
-                    attempt_timeout *= 2;
+                    attempt_timeout = attempt_timeout.saturating_mul(2);
                     continue;
                 }
             }
@@ -349,10 +356,8 @@ impl<A: Handle<C>, C: Wire> Ask<A, C> {
             .encode(&self.command)
             .map_err(|malformed| AskError::Failed(Failure::malformed(malformed)))?;
         self.headers.content_type = Some(encoding.content_type().into());
-        if self.headers.key.is_none() {
-            self.headers.key = Some(Key::random());
-            self.headers.key_time = Some(Timestamp::now());
-        }
+        self.headers.key.get_or_insert_with(Key::random);
+        self.headers.key_time.get_or_insert_with(Timestamp::now);
         let subject = subject::command(A::KIND, self.id.as_str(), <A as Handle<C>>::NAME);
         let called = self.bus.call(&subject, self.headers, body.into(), self.timeout).await;
         let answer = called.map_err(|NoAnswer(after)| AskError::NoReply(after))?;

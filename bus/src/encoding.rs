@@ -2,6 +2,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+/// How deeply MessagePack may be nested: a reader's stack is not endless. JSON has its own bound.
+const DEPTH_MAX: usize = 64;
+
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -79,7 +82,9 @@ impl Encoding {
             }
             Self::MessagePack => {
                 let mut rest = body;
-                let value = with_path(&mut rmp_serde::Deserializer::new(&mut rest))?;
+                let mut reader = rmp_serde::Deserializer::new(&mut rest);
+                reader.set_max_depth(DEPTH_MAX);
+                let value = with_path(&mut reader)?;
                 if rest.is_empty() {
                     Ok(value)
                 } else {
@@ -157,6 +162,21 @@ mod tests {
         assert!(Encoding::MessagePack.decode::<Order>(&body).is_err());
         body.truncate(3);
         assert!(Encoding::MessagePack.decode::<Order>(&body).is_err());
+    }
+
+    #[test]
+    fn nesting_has_a_bound_in_both() {
+        #[derive(Debug, Deserialize)]
+        struct Loose {
+            #[allow(dead_code)]
+            #[serde(default)]
+            known: u32,
+        }
+        let mut packed = vec![0x81, 0xa1, b'x'];
+        packed.extend(std::iter::repeat_n(0x91, 100_000));
+        assert!(Encoding::MessagePack.decode::<Loose>(&packed).is_err());
+        let json = format!("{{\"x\":{}", "[".repeat(100_000));
+        assert!(Encoding::Json.decode::<Loose>(json.as_bytes()).is_err());
     }
 
     #[test]

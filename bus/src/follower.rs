@@ -8,11 +8,12 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
@@ -142,7 +143,9 @@ impl Work {
 
     async fn try_once(&self, delivery: &Delivery) -> Result<(), Trouble> {
         let permit = self.permits.acquire().await.map_err(Trouble::because)?;
-        let mut trying = self.follower.reaction.react(&delivery.entry);
+        let trying = self.follower.reaction.react(&delivery.entry);
+        // A panic must not leave the actor's later commits waiting behind nobody.
+        let mut trying = std::pin::pin!(AssertUnwindSafe(trying).catch_unwind());
         let outcome = loop {
             tokio::select! {
                 outcome = &mut trying => break outcome,
@@ -150,7 +153,7 @@ impl Work {
             }
         };
         drop(permit);
-        outcome
+        outcome.unwrap_or_else(|_| Err(Trouble::hopeless("it panicked")))
     }
 
     /// Waits before the next try, and keeps the delivery ours meanwhile.

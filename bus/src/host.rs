@@ -25,7 +25,8 @@ use crate::{
     id::is_token,
     kind::{AnyKind, Kind},
     limits::{
-        ASK_AGAIN_AFTER_MAX, DRAIN_DEADLINE, PASSIVATE_AFTER, PASSIVATE_EVERY, PROVISION_DEADLINE,
+        ASK_AGAIN_AFTER_MAX, DRAIN_DEADLINE, FOLLOWERS_DEADLINE, PASSIVATE_AFTER, PASSIVATE_EVERY,
+        PROVISION_DEADLINE,
     },
     projection::{Fold, Served},
     reaction::{EffectReaction, Following, React, SagaReaction},
@@ -85,6 +86,9 @@ impl Host {
         let names = <A::Commands as CommandSet<A>>::NAMES;
         for name in [A::KIND].iter().chain(names) {
             self.check_name(name);
+        }
+        if self.kinds.iter().any(|kind| &*kind.home().shard.kind == A::KIND) {
+            self.fault = Some(format!("two actors are of the kind `{}`", A::KIND));
         }
         let home = Home { journal: self.bus.journal().clone(), shard: Shard::of(A::KIND) };
         self.kinds.push(Arc::new(Kind::<A>::new(home, self.tasks.clone())));
@@ -148,6 +152,14 @@ impl Host {
         if let Some(fault) = self.fault {
             return Err(Error::Misconfigured(fault));
         }
+        let folder = match (&self.rows, self.projections.keys().next()) {
+            (Some(folder), _) => folder.clone(),
+            (None, None) => PathBuf::new(),
+            (None, Some(name)) => {
+                let text = format!("`{name}` needs a folder for its rows: see Host::rows_in");
+                return Err(Error::Misconfigured(text));
+            }
+        };
         for kind in &self.kinds {
             provision(&self.bus, &kind.home().shard).await?;
         }
@@ -165,11 +177,7 @@ impl Host {
             running.serve_kind(kind).await?;
         }
         for (name, projection) in self.projections {
-            let Some(folder) = &self.rows else {
-                let text = format!("`{name}` needs a folder for its rows: see Host::rows_in");
-                return Err(Error::Misconfigured(text));
-            };
-            running.serve_projection(name, projection, folder).await?;
+            running.serve_projection(name, projection, &folder).await?;
         }
         for follower in self.followers {
             running.following.spawn(|stop| follower.run(self.bus.journal().clone(), stop));
@@ -206,17 +214,20 @@ impl Running {
     /// What is not done within the deadline is left to whoever serves next.
     pub async fn stop(self) {
         info!("stopping");
-        let finish = async {
-            // Followers first: what they still ask may have to be answered here. Folding last:
-            // the last queries may wait for rows.
-            self.following.stop().await;
+        // Followers first: what they still ask may have to be answered here. But one that waits
+        // for the outside world must not keep us from answering requests.
+        if timeout(FOLLOWERS_DEADLINE, self.following.stop()).await.is_err() {
+            warn!("some commits are left to whoever follows next");
+        }
+        let answer = async {
             self.serving.stop().await;
             self.tasks.close();
             self.tasks.wait().await;
+            // Last, because the last queries may wait for rows.
             self.folding.stop().await;
         };
-        if timeout(DRAIN_DEADLINE, finish).await.is_err() {
-            warn!(unanswered = self.tasks.len(), "stopped before everything was done");
+        if timeout(DRAIN_DEADLINE - FOLLOWERS_DEADLINE, answer).await.is_err() {
+            warn!(unanswered = self.tasks.len(), "stopped before everything was answered");
         }
         self.bus.transport().flush().await;
         info!("stopped");

@@ -110,14 +110,26 @@ mod tests {
         assert_eq!(keys.recall("k0", Some(at(0))), Recall::Unsure, "forgotten");
         assert_eq!(keys.recall("k1", Some(at(HOUR))), Recall::Perhaps(2), "kept");
         assert_eq!(keys.recall("new", Some(at(HOUR))), Recall::New);
-        assert_eq!(keys.recall("new", Some(at(1_000))), Recall::Unsure, "within the clocks' skew");
+        assert_eq!(keys.recall("new", Some(at(5_000))), Recall::Unsure, "within the clocks' skew");
+        assert_eq!(keys.recall("new", Some(at(5_001))), Recall::New);
+    }
+
+    #[test]
+    fn a_busy_actor_knows_a_new_key_without_searching() {
+        let mut keys = KeyMemory::default();
+        // 5,000 commits a second for a minute.
+        for n in 0..300_000_u64 {
+            keys.remember(&format!("k{n}"), n + 1, at(n / 5));
+        }
+        assert_eq!(keys.recall("new", Some(at(60_000))), Recall::New);
+        assert!(keys.order.len() <= 50_001, "{}", keys.order.len());
     }
 
     #[test]
     fn memory_is_bounded_even_if_all_keys_are_recent() {
         let mut keys = KeyMemory::default();
         for n in 0..(KEYS_KEPT_MAX as u64 + 500) {
-            keys.remember(&format!("k{n}"), n + 1, at(n / 1_000));
+            keys.remember(&format!("k{n}"), n + 1, at(n / 100_000));
         }
         assert_eq!(keys.order.len(), KEYS_KEPT_MAX);
         assert_eq!(keys.sequences.len(), KEYS_KEPT_MAX);

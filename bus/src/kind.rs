@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -13,8 +14,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tracing::error;
 
 use crate::{
     activation::{Command, Home, Presence, deadline},
@@ -123,6 +126,8 @@ impl<A: Actor> Kind<A> {
                         return;
                     }
                     None => {
+                        // An idle actor needs no room for the mail of its busiest hour.
+                        desk.mailbox = VecDeque::new();
                         desk.presence = Some(presence);
                         desk.last_used = Instant::now();
                         return;
@@ -130,11 +135,32 @@ impl<A: Actor> Kind<A> {
                 }
             };
             let answer = match self.doors.get(&*command.name) {
-                Some(door) => presence.carry_out(&self.home, &typed, door, &command).await,
+                Some(door) => self.carry_out(&mut presence, &typed, door, &command).await,
                 None => Answer::failed(self.no_such_command(&command.name)),
             };
             let (headers, body) = answer.into_message(command.encoding);
             inbound.answer(headers, body).await;
+        }
+    }
+
+    /// Carries out one command. What panics, such as folding its events, fails alone: the actor
+    /// is then loaded again.
+    async fn carry_out(
+        &self,
+        presence: &mut Presence<A>,
+        id: &Id<A>,
+        door: &Door<A>,
+        command: &Command,
+    ) -> Answer {
+        let work = presence.carry_out(&self.home, id, door, command);
+        match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(answer) => answer,
+            Err(_) => {
+                error!(kind = A::KIND, %id, command = door.name, trace = ?command.headers.trace, "an actor panicked");
+                *presence = Presence::Absent { trust_replicas: false };
+                let text = "the actor panicked; the command may have been carried out";
+                Answer::failed(Failure::new(Status::Internal, text))
+            }
         }
     }
 

@@ -33,17 +33,22 @@ pub const PASSIVATE_EVERY: Duration = Duration::from_secs(10);
 /// Idempotency keys an activation always remembers.
 pub const KEYS_KEPT_MIN: usize = 1_024;
 
-/// Idempotency keys an activation remembers at most, even if all are recent.
-pub const KEYS_KEPT_MAX: usize = 8_192;
+/// Idempotency keys an activation remembers at most, even if all are recent: those of the last
+/// [`KEYS_KEPT_FOR`] at 20,000 commits a second. Past it, new keys are searched for, slowly.
+pub const KEYS_KEPT_MAX: usize = 200_000;
 
-/// Keys younger than this are kept beyond [`KEYS_KEPT_MIN`]: most repeats come soon.
-pub const KEYS_KEPT_FOR: Duration = Duration::from_secs(120);
+/// Keys younger than this are kept beyond [`KEYS_KEPT_MIN`]. Longer than [`CLOCK_SKEW_MAX`], so
+/// that a key sent just now is known to be new without a search, however busy the actor.
+pub const KEYS_KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// How far apart two machines' clocks may be before a key's time misleads the search for it.
-pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
 
 /// How long an ask waits for its reply unless the caller says otherwise.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No ask waits longer than this, whatever its caller says.
+pub const ASK_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
 /// The first attempt of an ask; each further one waits twice as long. A host that died with
 /// the request in its hands never answers, so the same key is sent again.
@@ -104,6 +109,12 @@ pub const PAGE_ROWS_MAX: usize = 100;
 /// Index entries one query looks at before it answers with what it has and a cursor.
 pub const SCAN_ENTRIES_MAX: usize = 20_000;
 
+/// Queries that wait for rows to include what they ask for. Past it, 429.
+pub const QUERIES_WAITING_MAX: usize = 4_096;
+
+/// How long one query waits so; who asks has asked again by then.
+pub const QUERY_WAIT_MAX: Duration = ATTEMPT_TIMEOUT;
+
 /// Queries one projection works on at the same time. Past it, 429.
 pub const QUERIES_MAX: usize = 256;
 
@@ -113,8 +124,20 @@ pub const LIVE_BUFFER: usize = 4_096;
 /// How long a stopping node waits for what it has begun.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(15);
 
-/// Requests a stopping node still takes from the server, so that none in flight is dropped.
-pub const DRAIN_REQUESTS: u64 = 64;
+/// Requests a stopping node still takes from the server, so that none in flight is dropped:
+/// each step asks for more than can be on their way, or in our own buffers, at the rate that
+/// did not bring the step before to its end.
+pub const DRAIN_REQUESTS: [u64; 4] = [8_192, 512, 64, 8];
+
+/// How long each step of [`DRAIN_REQUESTS`] may take.
+pub const DRAIN_STEP: Duration = Duration::from_millis(1_500);
+
+/// How long a stopping node waits for its followers to finish what they hold; the rest of
+/// [`DRAIN_DEADLINE`] is for requests.
+pub const FOLLOWERS_DEADLINE: Duration = Duration::from_secs(6);
+
+/// How long what was written may take to leave for the server.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A stopping node's subscription counts as empty after this much silence.
 pub const DRAIN_SILENCE: Duration = Duration::from_millis(300);

@@ -37,8 +37,12 @@ impl Live {
     /// # Errors
     /// [`Lagged`] if some were missed; listening goes on with the oldest that is still there.
     pub async fn next(&mut self) -> Result<Arc<AnyCommit>, Lagged> {
-        // The reader lives as long as the bus; if it is gone there is nothing left to miss.
-        self.commits.recv().await.map_err(|_| Lagged)
+        match self.commits.recv().await {
+            Ok(commit) => Ok(commit),
+            Err(broadcast::error::RecvError::Lagged(_)) => Err(Lagged),
+            // The bus is gone, and nothing will ever come.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 
@@ -75,7 +79,7 @@ impl LiveReaders {
         let last = bounds.map_err(|e| Error::Journal(e.to_string()))?.last_sequence;
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let reader = readers.entry(kind.into()).or_insert_with(|| {
-            let (commits, _) = broadcast::channel(LIVE_BUFFER);
+            let commits = broadcast::Sender::new(LIVE_BUFFER);
             let reading = read_on(self.journal.clone(), stream, last, commits.clone());
             let task = tokio::spawn(reading).abort_handle();
             Reader { commits, task }

@@ -12,7 +12,7 @@ use crate::{
     encoding::Encoding,
     envelope::RequestHeaders,
     failure::Status,
-    id::Id,
+    id::{Id, Key},
     journal::{BoxFuture, Entry},
     limits::{EFFECT_TIMEOUT, SAGA_ASK_TIMEOUT},
     saga::{PlannedAsk, Then, derived_key},
@@ -38,7 +38,7 @@ impl Trouble {
         Self { reason: reason.to_string(), after: None, is_hopeless: false }
     }
 
-    fn hopeless(reason: impl ToString) -> Self {
+    pub(crate) fn hopeless(reason: impl ToString) -> Self {
         Self { is_hopeless: true, ..Self::because(reason) }
     }
 }
@@ -70,7 +70,8 @@ impl<A: Actor> React for SagaReaction<A> {
             for event in &events {
                 (self.on)(event, &mut then);
             }
-            ask_all(&self.bus, self.name, &info, then).await
+            // A saga is pure: its commands have the same places whenever it is run.
+            ask_all(&self.bus, self.name, &info, then, |ask| ask.to_string()).await
         })
     }
 }
@@ -86,12 +87,15 @@ impl<A: Actor, E: Effect<A>> React for Following<A, E> {
         Box::pin(async move {
             let EffectReaction { bus, effect } = &self.reaction;
             let (info, events) = recorded::<A>(entry)?;
-            let mut then = Then::default();
-            for event in &events {
+            for (place, event) in events.iter().enumerate() {
+                let mut then = Then::default();
                 let run = timeout(EFFECT_TIMEOUT, effect.run(event, bus, &mut then));
                 run.await.map_err(|_| Trouble::because("the effect took too long"))??;
+                // The outside world may answer otherwise when asked again: what it answers to
+                // one event must not move the keys of another's.
+                ask_all(bus, E::NAME, &info, then, |ask| format!("{place}.{ask}")).await?;
             }
-            ask_all(bus, E::NAME, &info, then).await
+            Ok(())
         })
     }
 }
@@ -123,25 +127,21 @@ async fn ask_all(
     follower: &str,
     commit: &CommitInfo,
     then: Then,
+    index: impl Fn(usize) -> String,
 ) -> Result<(), Trouble> {
     let asks = then.into_asks().map_err(Trouble::hopeless)?;
-    for (index, ask) in asks.into_iter().enumerate() {
-        ask_one(bus, follower, commit, index, ask).await?;
+    for (place, ask) in asks.into_iter().enumerate() {
+        let key = derived_key(follower, commit, &index(place));
+        ask_one(bus, commit, key, ask).await?;
     }
     Ok(())
 }
 
 /// Asks one command until it has an answer; a refusal is one.
-async fn ask_one(
-    bus: &Bus,
-    follower: &str,
-    commit: &CommitInfo,
-    index: usize,
-    ask: PlannedAsk,
-) -> Result<(), Trouble> {
+async fn ask_one(bus: &Bus, commit: &CommitInfo, key: Key, ask: PlannedAsk) -> Result<(), Trouble> {
     let headers = RequestHeaders {
         content_type: Some(Encoding::MessagePack.content_type().into()),
-        key: Some(derived_key(follower, commit, index)),
+        key: Some(key),
         key_time: Some(commit.at),
         cause: Some(commit.position.to_string().into()),
         principal: commit.principal.clone(),
@@ -157,6 +157,11 @@ async fn ask_one(
         Ok(_) => Ok(()),
         Err(failure) if failure.status == Status::Refused => {
             tracing::debug!(%subject, %failure, cause = %commit.position, "a saga's command was refused");
+            Ok(())
+        }
+        Err(failure) if failure.status == Status::KeyReused => {
+            // The first time something else was asked, and that has taken effect.
+            tracing::error!(%subject, cause = %commit.position, "asked otherwise than the first time; the first counts");
             Ok(())
         }
         Err(failure) if failure.body.retry => {

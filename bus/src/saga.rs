@@ -52,7 +52,7 @@ impl Then {
 }
 
 /// The key of the `index`-th command that `follower` makes from a commit: always the same.
-pub(crate) fn derived_key(follower: &str, commit: &CommitInfo, index: usize) -> Key {
+pub(crate) fn derived_key(follower: &str, commit: &CommitInfo, index: &str) -> Key {
     let text = format!("{follower}/{}/{index}", commit.position);
     Key::parse(&text).unwrap_or_else(|_| unreachable!("names and streams are short tokens"))
 }

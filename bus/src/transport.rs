@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, HeaderMap, RequestErrorKind, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use crate::{
     error::Error,
-    limits::{DRAIN_REQUESTS, DRAIN_SILENCE},
+    limits::{DRAIN_REQUESTS, DRAIN_SILENCE, DRAIN_STEP, FLUSH_TIMEOUT},
 };
 
 /// The connection. Cheap to clone.
@@ -37,6 +38,8 @@ pub(crate) enum NoReply {
     TimedOut,
     /// It was never sent: it is larger than the server allows.
     TooLarge,
+    /// It was never sent, for another reason.
+    NotSent,
 }
 
 impl Transport {
@@ -64,17 +67,18 @@ impl Transport {
         subject: String,
         headers: HeaderMap,
         body: Bytes,
-        timeout: Duration,
+        budget: Duration,
     ) -> Result<async_nats::Message, NoReply> {
         let request =
-            async_nats::Request::new().headers(headers).payload(body).timeout(Some(timeout));
+            async_nats::Request::new().headers(headers).payload(body).timeout(Some(budget));
         // The limit is ours as well: while disconnected, handing the request over can block.
-        let reply = tokio::time::timeout(timeout, self.client.send_request(subject, request)).await;
+        let reply = timeout(budget, self.client.send_request(subject, request)).await;
         match reply {
             Ok(Ok(message)) => Ok(message),
             Ok(Err(error)) => Err(match error.kind() {
                 RequestErrorKind::NoResponders => NoReply::NobodyThere,
                 RequestErrorKind::MaxPayloadExceeded => NoReply::TooLarge,
+                RequestErrorKind::InvalidSubject => NoReply::NotSent,
                 _ => NoReply::TimedOut,
             }),
             Err(_) => Err(NoReply::TimedOut),
@@ -91,8 +95,11 @@ impl Transport {
 
     /// Sends what is still on its way out.
     pub(crate) async fn flush(&self) {
-        if let Err(error) = self.client.flush().await {
-            warn!(%error, "could not flush the connection");
+        // Without a connection it would wait for one.
+        match timeout(FLUSH_TIMEOUT, self.client.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "could not flush the connection"),
+            Err(_) => warn!("what was written last may not have left"),
         }
     }
 }
@@ -132,15 +139,21 @@ impl Inbox {
     /// Hands the last requests to `take`, and ends the subscription.
     ///
     /// The client's own drain forgets what the server has already sent. Instead the server is
-    /// told to stop after a few more, and those are served.
+    /// told to stop after more requests than can be on their way, and those are served. Where
+    /// they come slower, fewer are on their way, and it is told to stop sooner.
     pub(crate) async fn drain(mut self, mut take: impl FnMut(Inbound)) {
-        if let Err(error) = self.subscriber.unsubscribe_after(self.received + DRAIN_REQUESTS).await
-        {
-            warn!(%error, "could not unsubscribe");
-            return;
-        }
-        while let Ok(Some(inbound)) = tokio::time::timeout(DRAIN_SILENCE, self.next()).await {
-            take(inbound);
+        for more in DRAIN_REQUESTS {
+            if let Err(error) = self.subscriber.unsubscribe_after(self.received + more).await {
+                warn!(%error, "could not unsubscribe");
+                return;
+            }
+            let deadline = Instant::now() + DRAIN_STEP;
+            while Instant::now() < deadline {
+                match timeout(DRAIN_SILENCE, self.next()).await {
+                    Ok(Some(inbound)) => take(inbound),
+                    Ok(None) | Err(_) => return,
+                }
+            }
         }
     }
 }

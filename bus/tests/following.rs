@@ -126,6 +126,14 @@ async fn what_an_effect_asks_is_not_doubled_by_a_killed_server() {
         (bus.actor(&to).ask(Count {}).await.unwrap() >= 60).then_some(())
     })
     .await;
+    // A doubled one might still be on its way: until nothing is left to be delivered.
+    let jetstream = async_nats::jetstream::new(async_nats::connect(&server.url).await.unwrap());
+    let stream = jetstream.get_stream("EVT_till_0").await.unwrap();
+    eventually("nothing is left to be delivered", || async {
+        let info = stream.consumer_info("donate").await.unwrap();
+        (info.num_pending == 0 && info.num_ack_pending == 0).then_some(())
+    })
+    .await;
     assert_eq!(bus.history("till", to.as_str(), 0).await.unwrap().len(), 60);
     assert!(runs.load(Ordering::SeqCst) >= 60);
 }

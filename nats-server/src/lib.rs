@@ -2,7 +2,7 @@
 //!
 //! [`Binary::find`] takes a `nats-server` from PATH, or fetches a pinned one once into a cache
 //! folder. [`Server::start`] runs it on loopback with JetStream on disk and every write synced
-//! before it is acknowledged. However the parent ends, the server is stopped: see [`process`].
+//! before it is acknowledged. However the parent ends, the server is stopped.
 
 mod binary;
 mod config;

@@ -26,7 +26,7 @@ const WATCH: &str = r#"
 server=$!
 echo "$server"
 exec 3<&0
-( read -r _ <&3; kill -TERM "$server" 2>/dev/null ) >/dev/null 2>&1 &
+( read -r _ <&3; kill -TERM "$server"; sleep 10; kill -KILL "$server" ) >/dev/null 2>&1 &
 watch=$!
 wait "$server"
 status=$?
@@ -138,6 +138,9 @@ impl Server {
 
     /// Kills the server as SIGKILL does, and waits until it is gone.
     pub async fn kill(&mut self) {
+        if self.watch.try_wait().is_ok_and(|ended| ended.is_some()) {
+            return; // Its process id may be somebody else's by now.
+        }
         let killed = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status().await;
         if !killed.is_ok_and(|status| status.success()) {
             warn!(pid = self.pid, "nats-server could not be killed; it may be gone already");

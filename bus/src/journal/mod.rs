@@ -23,6 +23,14 @@ pub(crate) struct Entry {
     pub(crate) bytes: Bytes,
 }
 
+/// Some commits of one actor, oldest first.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Entry>,
+    /// Whether nothing comes after them. A batch also ends where it grows too large.
+    pub(crate) is_last: bool,
+}
+
 /// Why a commit was not, or may not have been, stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AppendError {
@@ -35,6 +43,9 @@ pub(crate) enum AppendError {
     /// It was surely not stored.
     #[error("the journal does not take it: {0}")]
     Refused(String),
+    /// It was surely not stored: it is larger than the server allows.
+    #[error("it is larger than the server allows")]
+    TooLarge,
 }
 
 /// The journal could not be read now.
@@ -65,24 +76,23 @@ pub(crate) trait Journal: Debug + Send + Sync + 'static {
         commit: Bytes,
     ) -> BoxFuture<'a, Result<u64, AppendError>>;
 
-    /// The actor's commits after sequence `after`, oldest first, at most [`LOAD_BATCH`].
-    /// May lag behind the latest write; an append then conflicts.
-    ///
-    /// [`LOAD_BATCH`]: crate::limits::LOAD_BATCH
+    /// The actor's next commits after sequence `after`. May lag behind the latest write; an
+    /// append then conflicts.
     fn read<'a>(
         &'a self,
         shard: &'a Shard,
         id: &'a str,
         after: u64,
-    ) -> BoxFuture<'a, Result<Vec<Entry>, ReadError>>;
+    ) -> BoxFuture<'a, Result<Batch, ReadError>>;
 
-    /// The actor's commits after sequence `after`, as the stream's leader has them: never lags.
+    /// The actor's next commits after sequence `after`, as the stream's leader has them: never
+    /// lags.
     fn read_from_leader<'a>(
         &'a self,
         shard: &'a Shard,
         id: &'a str,
         after: u64,
-    ) -> BoxFuture<'a, Result<Vec<Entry>, ReadError>>;
+    ) -> BoxFuture<'a, Result<Batch, ReadError>>;
 
     /// The actor's last commit, as the stream's leader has it.
     fn last<'a>(

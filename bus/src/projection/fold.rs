@@ -105,12 +105,26 @@ pub(crate) struct Runner<P> {
 }
 
 impl<P: Projection> Runner<P> {
-    /// Folds all streams until `stop`.
-    ///
-    /// One stream after another within a step: two kinds may fold into the same row.
+    /// Folds all streams until `stop`; from the first commit again if the rows are not theirs.
     pub(crate) async fn run(self, journal: Arc<dyn Journal>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.forget_what_does_not_fit(&*journal, &stop).await {
+                error!(projection = P::NAME, %error, "the rows cannot be used");
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = sleep(RETRY_AFTER_MAX) => {}
+                }
+                continue;
+            }
+            self.fold_while_they_fit(&journal, &stop).await;
+        }
+    }
+
+    /// Ends at `stop`, or when a stream turns out to be another one.
+    async fn fold_while_they_fit(&self, journal: &Arc<dyn Journal>, stop: &CancellationToken) {
+        let fitting = stop.child_token();
+        // One stream after another within a step: two kinds may fold into the same row.
         let gate = Arc::new(tokio::sync::Mutex::new(()));
-        self.forget_what_does_not_fit(&*journal, &stop).await;
         let each = self.folds.iter().map(|(stream, fold)| {
             let one = OneStream {
                 store: self.store.clone(),
@@ -119,24 +133,44 @@ impl<P: Projection> Runner<P> {
                 progress: self.progress.clone(),
                 gate: gate.clone(),
             };
-            one.run(journal.clone(), stop.clone())
+            one.run(journal.clone(), fitting.clone())
         });
         futures_util::future::join_all(each).await;
     }
 
-    /// Rows that were folded from other streams than are there now are dropped as a whole.
-    async fn forget_what_does_not_fit(&self, journal: &dyn Journal, stop: &CancellationToken) {
+    /// Rows that were folded from other streams than are there now are dropped as a whole; so
+    /// are rows without a place, which a clearing that was cut off leaves behind.
+    async fn forget_what_does_not_fit(
+        &self,
+        journal: &dyn Journal,
+        stop: &CancellationToken,
+    ) -> Result<(), BoxError> {
+        let (mut fits, mut begin) = (true, Changes::default());
         for (stream, _) in &self.folds {
-            let Some(bounds) = bounds_of(journal, stream, stop).await else { return };
-            let checkpoint = self.store.checkpoint(stream).unwrap_or_default();
-            if checkpoint.is_some_and(|checkpoint| !checkpoint.fits(&bounds)) {
-                warn!(projection = P::NAME, %stream, "the journal is another one than was folded; folding again");
-                if let Err(error) = self.store.clear() {
-                    error!(projection = P::NAME, %error, "rows could not be cleared");
-                }
-            }
+            let Some(bounds) = bounds_of(journal, stream, stop).await else { return Ok(()) };
+            fits &= match self.store.checkpoint(stream)? {
+                Some(checkpoint) => checkpoint.fits(&bounds),
+                None => false,
+            };
+            begin.put_checkpoint(stream, &Checkpoint { created: bounds.created, sequence: 0 });
         }
+        if fits {
+            return Ok(());
+        }
+        if !self.store.is_empty() {
+            warn!(projection = P::NAME, "the rows are not of this journal; folding again");
+        }
+        self.progress.send_modify(|progress| {
+            progress.values_mut().for_each(|folded| *folded = Folded::UNKNOWN);
+        });
+        self.store.clear()?;
+        Ok(self.store.write(begin)?)
     }
+}
+
+impl Folded {
+    /// Nothing is known of the stream: its rows cannot be whole.
+    pub(crate) const UNKNOWN: Self = Self { sequence: 0, target: u64::MAX };
 }
 
 struct OneStream<P> {
@@ -148,11 +182,11 @@ struct OneStream<P> {
 }
 
 impl<P: Projection> OneStream<P> {
-    async fn run(self, journal: Arc<dyn Journal>, stop: CancellationToken) {
+    async fn run(self, journal: Arc<dyn Journal>, fitting: CancellationToken) {
         let mut pause = ASK_AGAIN_AFTER_MAX;
-        while !stop.is_cancelled() {
+        while !fitting.is_cancelled() {
             let started = tokio::time::Instant::now();
-            if let Err(error) = self.fold_on(&*journal, &stop).await {
+            if let Err(error) = self.fold_on(&*journal, &fitting).await {
                 warn!(projection = P::NAME, stream = %self.stream, %error, "folding was interrupted");
             }
             // What fails at once, again and again, needs a person and not a hurry.
@@ -160,21 +194,25 @@ impl<P: Projection> OneStream<P> {
             pause =
                 if failed_soon { (pause * 2).min(RETRY_AFTER_MAX) } else { ASK_AGAIN_AFTER_MAX };
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = fitting.cancelled() => {}
                 () = sleep(pause) => {}
             }
         }
     }
 
-    /// Folds from the checkpoint on, until a fault or `stop`.
+    /// Folds from the checkpoint on, until a fault or while the rows fit.
     async fn fold_on(
         &self,
         journal: &dyn Journal,
-        stop: &CancellationToken,
+        fitting: &CancellationToken,
     ) -> Result<(), BoxError> {
-        let Some(bounds) = bounds_of(journal, &self.stream, stop).await else { return Ok(()) };
-        let folded =
-            self.store.checkpoint(&self.stream)?.map_or(0, |checkpoint| checkpoint.sequence);
+        let Some(bounds) = bounds_of(journal, &self.stream, fitting).await else { return Ok(()) };
+        let checkpoint = self.store.checkpoint(&self.stream)?;
+        if checkpoint.as_ref().is_some_and(|checkpoint| !checkpoint.fits(&bounds)) {
+            fitting.cancel();
+            return Err("the stream is another one than before".into());
+        }
+        let folded = checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
         self.report(folded, bounds.last_sequence);
         if folded < bounds.last_sequence {
             info!(projection = P::NAME, stream = %self.stream, from = folded, to = bounds.last_sequence, "folding");
@@ -183,7 +221,7 @@ impl<P: Projection> OneStream<P> {
         let mut batches = entries.ready_chunks(FOLD_BATCH);
         loop {
             let batch = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = fitting.cancelled() => return Ok(()),
                 batch = batches.next() => batch,
             };
             let Some(batch) = batch else { return Ok(()) };

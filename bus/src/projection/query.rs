@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use serde::Serialize;
 use tokio::{
     sync::{Semaphore, watch},
-    time::timeout_at,
+    time::timeout,
 };
 use tracing::error;
 
@@ -17,13 +17,12 @@ use super::{
     store::{Store, parse_key},
 };
 use crate::{
-    activation::deadline,
     encoding::Encoding,
     envelope::{Answer, RequestHeaders},
     failure::{Failure, Status},
     id::hex,
     journal::BoxFuture,
-    limits::{PAGE_ROWS_MAX, QUERIES_MAX, SCAN_ENTRIES_MAX},
+    limits::{PAGE_ROWS_MAX, QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_WAIT_MAX, SCAN_ENTRIES_MAX},
     subject,
     transport::Inbound,
 };
@@ -33,6 +32,7 @@ use crate::{
 pub(crate) struct Server<P> {
     store: Store,
     progress: watch::Receiver<Progress>,
+    waiting: Arc<Semaphore>,
     permits: Arc<Semaphore>,
     row: PhantomData<fn() -> P>,
 }
@@ -45,8 +45,9 @@ impl<P: Projection> AnswerQueries for Server<P> {
 
 impl<P: Projection> Server<P> {
     pub(crate) fn new(store: Store, progress: watch::Receiver<Progress>) -> Self {
+        let waiting = Arc::new(Semaphore::new(QUERIES_WAITING_MAX));
         let permits = Arc::new(Semaphore::new(QUERIES_MAX));
-        Self { store, progress, permits, row: PhantomData }
+        Self { store, progress, waiting, permits, row: PhantomData }
     }
 
     async fn answer_one(&self, inbound: Inbound) {
@@ -73,8 +74,10 @@ impl<P: Projection> Server<P> {
         encoding: Encoding,
     ) -> Result<Vec<u8>, Failure> {
         let busy = |_| Failure::new(Status::Overloaded, "too many queries at the same time");
-        let permit = self.permits.clone().try_acquire_owned().map_err(busy)?;
+        let waiting = self.waiting.clone().try_acquire_owned().map_err(busy)?;
         self.wait_for(headers).await?;
+        drop(waiting);
+        let permit = self.permits.clone().try_acquire_owned().map_err(busy)?;
         let (store, body) = (self.store.clone(), inbound.body.clone());
         let query = inbound.subject.rsplit('.').next().unwrap_or_default().to_owned();
         let found = tokio::task::spawn_blocking(move || {
@@ -109,7 +112,8 @@ impl<P: Projection> Server<P> {
             });
             whole && included
         };
-        match timeout_at(deadline(headers.budget), progress.wait_for(is_there)).await {
+        let wait = headers.budget.unwrap_or(QUERY_WAIT_MAX).min(QUERY_WAIT_MAX);
+        match timeout(wait, progress.wait_for(is_there)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(Failure::new(Status::Unavailable, "this node is stopping")),
             Err(_) => Err(Failure::new(Status::Unavailable, "the rows are still being folded")),

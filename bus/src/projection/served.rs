@@ -51,7 +51,11 @@ pub(crate) fn with_fold<P: Fold<A>, A: Actor>(
                 .map_err(|_| format!("two projections are named `{}`", P::NAME))?
         }
     };
-    folds.0.push((Shard::of(A::KIND).stream, fold_of::<P, A>()));
+    let stream = Shard::of(A::KIND).stream;
+    if folds.0.iter().any(|(known, _)| *known == stream) {
+        return Err(format!("`{}` folds `{}` twice", P::NAME, A::KIND));
+    }
+    folds.0.push((stream, fold_of::<P, A>()));
     Ok(Box::new(folds))
 }
 
@@ -63,9 +67,8 @@ impl<P: Projection> Served for Folds<P> {
         stop: CancellationToken,
     ) -> Result<(BoxFuture<'static, ()>, Arc<dyn AnswerQueries>), Error> {
         let store = Store::open::<P>(folder)?;
-        // Until a stream's end is known its rows cannot be whole.
-        let unknown = Folded { sequence: 0, target: u64::MAX };
-        let begin: Progress = self.0.iter().map(|(stream, _)| (stream.clone(), unknown)).collect();
+        let begin = self.0.iter().map(|(stream, _)| (stream.clone(), Folded::UNKNOWN));
+        let begin: Progress = begin.collect();
         let (progress, watched) = watch::channel(begin);
         let server = Arc::new(Server::<P>::new(store.clone(), watched));
         let runner = Runner { store, folds: self.0, progress };

@@ -68,10 +68,15 @@ impl Store {
 
     pub(crate) fn checkpoint(&self, stream: &str) -> Result<Option<Checkpoint>, sled::Error> {
         let stored = self.tree.get(key(CHECKPOINT, stream.as_bytes()))?;
+        // One that cannot be read is none: the rows are then folded again.
         Ok(stored.and_then(|bytes| rmp_serde::from_slice(&bytes).ok()))
     }
 
-    /// Forgets every row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tree.is_empty()
+    }
+
+    /// Forgets every row. Cut off in the middle, it leaves rows without a checkpoint.
     pub(crate) fn clear(&self) -> Result<(), sled::Error> {
         self.tree.clear()
     }

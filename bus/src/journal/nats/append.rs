@@ -85,9 +85,7 @@ fn not_sent(error: &async_nats::RequestError) -> AppendError {
     match error.kind() {
         // No responders means that no stream has the subject, or its leader is being elected.
         RequestErrorKind::NoResponders => AppendError::Refused("no stream takes it".to_owned()),
-        RequestErrorKind::MaxPayloadExceeded => {
-            AppendError::Refused("it is larger than the server's limit".to_owned())
-        }
+        RequestErrorKind::MaxPayloadExceeded => AppendError::TooLarge,
         _ => AppendError::Unknown,
     }
 }

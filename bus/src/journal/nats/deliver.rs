@@ -38,20 +38,21 @@ impl NatsJournal {
         };
         let handle = self.jetstream.get_stream_no_info(stream).await.map_err(|e| fault(&e))?;
         let mut consumer: PullConsumer =
-            handle.get_or_create_consumer(follower, config).await.map_err(|e| fault(&e))?;
+            // Made, or brought to these settings.
+            handle.create_consumer(config).await.map_err(|e| fault(&e))?;
         let info = consumer.info().await.map_err(|e| fault(&e))?;
         if info.num_ack_pending > 0 {
             // Without a sequence: to the end of what is acknowledged without a gap.
             consumer.reset(None).await.map_err(|e| fault(&e))?;
         }
         let messages = consumer.messages().await.map_err(|e| fault(&e))?;
-        let mut deliveries = 0;
+        let mut deliveries = consumer.cached_info().delivered.consumer_sequence;
         Ok(messages
             .map(move |message| {
                 let message = message.map_err(|e| fault(&e))?;
                 let info = message.info().map_err(|e| fault(&e))?;
                 let (sequence, count) = (info.stream_sequence, info.consumer_sequence);
-                if deliveries > 0 && count != deliveries + 1 {
+                if count != deliveries + 1 {
                     return Err(fault(&format!("delivery {} was missed", deliveries + 1)));
                 }
                 deliveries = count;

@@ -27,6 +27,7 @@ struct Api {
 
 #[derive(Deserialize)]
 struct Varz {
+    server_id: String,
     jetstream: Option<VarzJetStream>,
 }
 
@@ -59,10 +60,24 @@ pub(crate) async fn check_server(
         tracing::warn!("lazy sync is allowed: an acknowledged write may be lost with the power");
         return Ok(());
     }
-    for monitor in monitors {
-        check_sync(monitor).await?;
+    if monitors.is_empty() {
+        let text = "cannot tell whether it syncs every write to disk: name its monitoring address, \
+                    or allow lazy sync";
+        return Err(Error::Unfit(text.to_owned()));
     }
-    Ok(())
+    let mut seen = Vec::new();
+    for monitor in monitors {
+        seen.push(check_sync(monitor).await?);
+    }
+    let connected = client.server_info().server_id;
+    if seen.contains(&connected) {
+        Ok(())
+    } else {
+        Err(Error::Unfit(format!(
+            "cannot tell whether it syncs every write to disk: {} is another server's monitor",
+            monitors.join(", ")
+        )))
+    }
 }
 
 async fn check_jetstream(client: &Client) -> Result<(), Error> {
@@ -80,7 +95,8 @@ async fn check_jetstream(client: &Client) -> Result<(), Error> {
     }
 }
 
-async fn check_sync(monitor: &str) -> Result<(), Error> {
+/// Checks one server, and says which it is.
+async fn check_sync(monitor: &str) -> Result<String, Error> {
     let url = format!("{}/varz", monitor.trim_end_matches('/'));
     let unknown = |why: String| {
         Error::Unfit(format!(
@@ -94,7 +110,7 @@ async fn check_sync(monitor: &str) -> Result<(), Error> {
     let varz: Varz = answer.json().await.map_err(|e| unknown(e.to_string()))?;
     let syncs = varz.jetstream.and_then(|js| js.config).is_some_and(|config| config.sync_always);
     if syncs {
-        Ok(())
+        Ok(varz.server_id)
     } else {
         Err(Error::Unfit(format!(
             "it acknowledges writes before they are on disk ({url}): set `sync_interval: always` \

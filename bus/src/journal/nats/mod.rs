@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AppendError, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError};
+use super::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError};
 use crate::{error::Error, subject::Shard};
 
 pub(crate) use fitness::check_server;
@@ -70,7 +70,7 @@ impl Journal for NatsJournal {
         shard: &'a Shard,
         id: &'a str,
         after: u64,
-    ) -> BoxFuture<'a, Result<Vec<Entry>, ReadError>> {
+    ) -> BoxFuture<'a, Result<Batch, ReadError>> {
         Box::pin(self.read_batch(shard, id, after))
     }
 
@@ -79,7 +79,7 @@ impl Journal for NatsJournal {
         shard: &'a Shard,
         id: &'a str,
         after: u64,
-    ) -> BoxFuture<'a, Result<Vec<Entry>, ReadError>> {
+    ) -> BoxFuture<'a, Result<Batch, ReadError>> {
         Box::pin(self.read_batch_from_leader(shard, id, after))
     }
 

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Bounds, Entry, NatsJournal, ReadError};
+use super::{Batch, Bounds, Entry, NatsJournal, ReadError};
 use crate::{
     limits::{LOAD_BATCH, READ_TIMEOUT},
     subject::Shard,
@@ -37,7 +37,7 @@ impl NatsJournal {
         shard: &Shard,
         id: &str,
         after: u64,
-    ) -> Result<Vec<Entry>, ReadError> {
+    ) -> Result<Batch, ReadError> {
         let fault = |what: &str| ReadError(format!("{}: {what}", shard.stream));
         let subject: Arc<str> = shard.subject(id).into();
         let query = json!({"seq": after + 1, "next_by_subj": &*subject, "batch": LOAD_BATCH});
@@ -54,8 +54,8 @@ impl NatsJournal {
             while let Some(message) = answers.next().await {
                 match message.status.map(|status| status.as_u16()) {
                     None | Some(200) => entries.push(direct_entry(&subject, &message)?),
-                    Some(END_OF_BATCH) => return whole(&entries, after, &message),
-                    Some(404) if entries.is_empty() => return Ok(()),
+                    Some(END_OF_BATCH) => return ended(&entries, after, &message),
+                    Some(404) if entries.is_empty() => return Ok(true),
                     Some(_) if message.status == Some(StatusCode::NO_RESPONDERS) => {
                         return Err(fault("does not exist, or its server is not ready"));
                     }
@@ -64,10 +64,9 @@ impl NatsJournal {
             }
             Err(fault("the connection was closed"))
         };
-        tokio::time::timeout(READ_TIMEOUT, collect)
-            .await
-            .map_err(|_| fault("read timed out"))??;
-        Ok(entries)
+        let ended = tokio::time::timeout(READ_TIMEOUT, collect).await;
+        let is_last = ended.map_err(|_| fault("read timed out"))??;
+        Ok(Batch { entries, is_last })
     }
 
     /// As [`read_batch`](Self::read_batch), but what the leader alone has is read from it.
@@ -76,21 +75,21 @@ impl NatsJournal {
         shard: &Shard,
         id: &str,
         after: u64,
-    ) -> Result<Vec<Entry>, ReadError> {
+    ) -> Result<Batch, ReadError> {
+        let mut batch = self.read_batch(shard, id, after).await?;
+        if !batch.is_last {
+            return Ok(batch);
+        }
         let newest = self.last_of(shard, id).await?.map_or(0, |entry| entry.sequence);
-        let mut entries = self.read_batch(shard, id, after).await?;
-        while entries.len() < LOAD_BATCH {
-            let read_to = entries.last().map_or(after, |entry| entry.sequence);
-            if read_to >= newest {
-                break;
-            }
+        while batch.entries.last().map_or(after, |entry| entry.sequence) < newest {
+            let read_to = batch.entries.last().map_or(after, |entry| entry.sequence);
             let query = json!({"seq": read_to + 1, "next_by_subj": shard.subject(id)});
             match self.stored(&shard.stream, &query).await? {
-                Some(entry) => entries.push(entry),
-                None => break,
+                Some(entry) => batch.entries.push(entry),
+                None => return Err(ReadError(format!("{}: commits are missing", shard.stream))),
             }
         }
-        Ok(entries)
+        Ok(batch)
     }
 
     pub(super) async fn last_of(
@@ -143,21 +142,24 @@ fn direct_entry(subject: &Arc<str>, message: &Message) -> Result<Entry, ReadErro
     Ok(Entry { subject: subject.clone(), sequence, bytes: message.payload.clone() })
 }
 
+/// Whether the batch that ends here is the actor's last one.
+///
 /// A batch of which the connection lost a message must not pass for the whole: its end names
-/// the last sequence it sent.
-fn whole(entries: &[Entry], after: u64, end: &Message) -> Result<(), ReadError> {
-    let sent: Option<u64> = end
-        .headers
-        .as_ref()
-        .and_then(|headers| headers.get("Nats-Last-Sequence"))
-        .and_then(|value| value.as_str().parse().ok());
+/// the last sequence it sent. And it may end before all is sent, where it grows too large.
+fn ended(entries: &[Entry], after: u64, end: &Message) -> Result<bool, ReadError> {
+    let number = |name| -> Option<u64> {
+        end.headers.as_ref()?.get(name).and_then(|value| value.as_str().parse().ok())
+    };
     let read = entries.last().map_or(after, |entry| entry.sequence);
     let in_order = entries.windows(2).all(|pair| pair[0].sequence < pair[1].sequence);
-    if in_order && sent.is_none_or(|sent| sent == 0 || sent == read) {
-        Ok(())
-    } else {
-        Err(ReadError("messages of a batch were lost on the way".to_owned()))
+    let sent = number("Nats-Last-Sequence");
+    if !in_order || sent.is_some_and(|sent| sent != 0 && sent != read) {
+        return Err(ReadError("messages of a batch were lost on the way".to_owned()));
     }
+    let pending = number("Nats-Num-Pending");
+    pending
+        .map(|pending| pending == 0)
+        .ok_or_else(|| ReadError("a batch ended without saying what is left".to_owned()))
 }
 
 /// Standard base64, as the JetStream API answers with.
