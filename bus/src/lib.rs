@@ -87,6 +87,8 @@ mod live;
 mod transport;
 
 mod activation;
+#[cfg(test)]
+mod doubt_tests;
 mod host;
 mod keys;
 mod kind;
