@@ -90,7 +90,7 @@ impl Bus {
     pub async fn connect(options: &Connect) -> Result<Self, Error> {
         let transport = Transport::connect(&options.url).await?;
         check_server(transport.client(), &options.monitor_urls, options.allow_lazy_sync).await?;
-        let journal = NatsJournal::new(transport.client().clone(), options.replicas);
+        let journal = NatsJournal::new(&transport, options.replicas);
         let node = uuid::Uuid::new_v4().simple().to_string();
         let journal: Arc<dyn Journal> = Arc::new(journal);
         let live = LiveReaders::new(journal.clone());

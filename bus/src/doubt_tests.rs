@@ -22,6 +22,7 @@ use crate::{
         nats::NatsJournal,
     },
     subject::Shard,
+    transport::Transport,
 };
 
 /// What happens to the next append.
@@ -203,8 +204,8 @@ fn total(answer: &Answer) -> u64 {
 #[tokio::test]
 async fn an_append_in_doubt_takes_effect_once_and_is_answered_once() {
     let server = TestServer::own().await;
-    let client = async_nats::connect(&server.url).await.expect("up");
-    let inner = Arc::new(NatsJournal::new(client, 1));
+    let transport = Transport::connect(&server.url).await.expect("up");
+    let inner = Arc::new(NatsJournal::new(&transport, 1));
     let doubtful = Arc::new(Doubtful { inner, fault: Mutex::new(Fault::None) });
     let home = Home { journal: doubtful.clone(), shard: Shard::of("tally") };
     home.journal.provision(&home.shard).await.expect("provisioned");

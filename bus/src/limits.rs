@@ -30,8 +30,10 @@ pub const PASSIVATE_AFTER: Duration = Duration::from_secs(300);
 /// How often idle activations are looked for.
 pub const PASSIVATE_EVERY: Duration = Duration::from_secs(10);
 
-/// Idempotency keys an activation always remembers.
-pub const KEYS_KEPT_MIN: usize = 1_024;
+/// Idempotency keys an activation always remembers: those of its last commits. A repeat that
+/// does not say when its key was first sent is surely recognised this many commits later, and
+/// for [`KEYS_KEPT_FOR`].
+pub const KEYS_KEPT_MIN: usize = 16_384;
 
 /// Idempotency keys an activation remembers at most, even if all are recent: those of the last
 /// [`KEYS_KEPT_FOR`] at 20,000 commits a second. Past it, new keys are searched for, slowly.
@@ -105,6 +107,9 @@ pub const ROW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Rows one page may hold.
 pub const PAGE_ROWS_MAX: usize = 100;
+
+/// Longest cursor, in bytes.
+pub const CURSOR_BYTES_MAX: usize = 4_096;
 
 /// Index entries one query looks at before it answers with what it has and a cursor.
 pub const SCAN_ENTRIES_MAX: usize = 20_000;

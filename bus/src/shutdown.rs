@@ -1,28 +1,42 @@
 //! The signal to stop.
 
-/// Resolves at ctrl-c or SIGTERM.
-pub async fn shutdown_signal() {
-    let interrupt = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            tracing::warn!("ctrl-c cannot be listened for");
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
+use std::{future::Future, io};
+
+/// Resolves at ctrl-c or SIGTERM. Both are caught from the call on, not only while it is awaited:
+/// a process that is told to stop while it starts stops in order.
+pub fn shutdown_signal() -> impl Future<Output = ()> + Send {
+    let caught = catch();
+    async move {
+        match caught {
+            Ok(signals) => signals.await,
             Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be listened for");
-                std::future::pending::<()>().await;
+                tracing::warn!(%error, "signals cannot be caught");
+                std::future::pending().await
             }
         }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
     }
+}
+
+#[cfg(unix)]
+fn catch() -> io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn catch() -> io::Result<impl Future<Output = ()> + Send> {
+    Ok(async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "ctrl-c cannot be caught");
+            std::future::pending::<()>().await;
+        }
+    })
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, HeaderMap, RequestErrorKind, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
     client: Client,
+    connections: watch::Receiver<u64>,
 }
 
 /// A request that came in.
@@ -44,22 +48,33 @@ pub(crate) enum NoReply {
 
 impl Transport {
     pub(crate) async fn connect(url: &str) -> Result<Self, Error> {
+        let (count, connections) = watch::channel(0_u64);
         let options = ConnectOptions::new()
             .name("callboard")
             // A client that gives up for seconds turns a short outage into a long one.
             .reconnect_delay_callback(|attempts| {
                 Duration::from_millis((20 << attempts.min(4)).min(250))
             })
-            .event_callback(|event| async move { log_event(&event) });
+            .event_callback(move |event| {
+                if matches!(event, async_nats::Event::Connected) {
+                    count.send_modify(|count| *count += 1);
+                }
+                async move { log_event(&event) }
+            });
         let client = options.connect(url).await.map_err(|source| Error::Connect {
             url: without_credentials(url),
             source: source.into(),
         })?;
-        Ok(Self { client })
+        Ok(Self { client, connections })
     }
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Changes whenever a connection is made: what was under way on the last one is gone.
+    pub(crate) fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.clone()
     }
 
     pub(crate) async fn request(

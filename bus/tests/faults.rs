@@ -47,13 +47,13 @@ async fn a_key_that_memory_has_forgotten_is_found_in_the_journal() {
     let (till, key, long_ago) = (fresh("t"), Key::random(), Timestamp::now());
     let first = bus.actor(&till).ask(PutIn { amount: 5 }).key(key.clone()).positioned().await;
     let first = first.unwrap();
-    let fill = (0..1_500).map(|_| async {
+    let fill = (0..17_000).map(|_| async {
         bus.actor(&till).ask(PutIn { amount: 1 }).timeout(Duration::from_secs(60)).await.unwrap();
     });
     // Fewer at once than a mailbox holds.
     let mut fill: Vec<_> = fill.collect();
     while !fill.is_empty() {
-        join_all(fill.drain(..fill.len().min(500))).await;
+        join_all(fill.drain(..fill.len().min(1_000))).await;
     }
     // Only keys older than some seconds are forgotten; a node that loads the actor later sees
     // them as old as they are.
@@ -66,7 +66,7 @@ async fn a_key_that_memory_has_forgotten_is_found_in_the_journal() {
         Err(AskError::Failed(failure)) => assert_eq!(failure.status, Status::KeyReused),
         other => panic!("{other:?}"),
     }
-    assert_eq!(bus.actor(&till).ask(Count {}).await.unwrap(), 1_506);
+    assert_eq!(bus.actor(&till).ask(Count {}).await.unwrap(), 17_006);
     node.stop().await;
 }
 

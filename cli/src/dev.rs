@@ -3,14 +3,14 @@
 //! What it starts it stops, in the order that loses nothing: the edge answers its last
 //! requests, then the actors finish, then NATS goes.
 
-use std::{fs::File, net::SocketAddr};
+use std::{fs::File, net::SocketAddr, time::Duration};
 
 use actors::Role;
 use anyhow::{Context, bail};
 use clap::Args;
 use edge::Edge;
 use nats_server::{Options, Server};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::sleep};
 use tracing::{error, warn};
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
     outside::Mail,
 };
 
+/// Pause before a server that did not start is tried again.
+const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const NATS_PORT: u16 = 4222;
 /// Where a client looks for the monitor of a server it knows by address alone.
 const MONITOR_PORT: u16 = 8222;
@@ -161,11 +163,15 @@ async fn watch(mut server: Server, mut stopped: oneshot::Receiver<()>) {
             () = server.ended() => {}
         }
         warn!("nats-server ended by itself; starting it again");
-        server = match Server::start(server.options()).await {
-            Ok(server) => server,
-            Err(error) => {
-                error!(%error, "nats-server cannot be started again");
-                return;
+        let options = server.options();
+        server = loop {
+            match Server::start(options.clone()).await {
+                Ok(server) => break server,
+                Err(error) => error!(%error, "nats-server cannot be started again yet"),
+            }
+            tokio::select! {
+                _ = &mut stopped => return,
+                () = sleep(START_AGAIN_AFTER) => {}
             }
         };
     }

@@ -99,6 +99,7 @@ async fn a_second_one_in_the_same_folder_is_refused() {
 async fn a_nats_server_that_dies_is_started_again() {
     let dev = start().await;
     dev.client.register("ada@example.com").await;
+    grant("staff", "ada@example.com", dev.folder.path(), &[]);
     let pid = servers_in(dev.folder.path()).remove(0);
     assert!(std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
     eventually("another server is up", Duration::from_secs(30), || async {
@@ -107,7 +108,29 @@ async fn a_nats_server_that_dies_is_started_again() {
     })
     .await;
     dev.client.wait_until_ready().await;
-    dev.client.log_in("ada@example.com").await;
+    let token = dev.client.log_in("ada@example.com").await;
+    dev.client.stock(&token, "TEA", 100, 5).await;
+    // Rows and followers go on at once, and not when a heartbeat is missed.
+    let order = json!({"currency": "EUR", "card": "4242424242424242",
+        "lines": [{"sku": "TEA", "quantity": 2}]});
+    let headers = [("Prefer", "wait=5")];
+    let sent = dev.client.send("POST", "/v1/orders", Some(&token), &headers, Some(&order)).await;
+    let (status, body) = sent.unwrap();
+    assert_eq!((status, &body["status"]), (201, &json!("confirmed")), "{body}");
+}
+
+#[tokio::test]
+async fn killed_and_started_at_once_it_waits_for_its_old_server() {
+    let mut dev = start().await;
+    for _ in 0..3 {
+        let old = servers_in(dev.folder.path());
+        dev.process.kill();
+        let Dev { process, folder, .. } = dev;
+        drop(process);
+        dev = start_in(folder).await;
+        let now = servers_in(dev.folder.path());
+        assert!(now.len() == 1 && now != old, "{old:?} {now:?}");
+    }
 }
 
 #[tokio::test]
@@ -125,14 +148,23 @@ async fn killed_and_without_its_rows_it_answers_as_before() {
         let (status, body) = dev.client.post("/v1/orders", Some(&token), order).await;
         assert_eq!((status, &body["status"]), (201, &json!("confirmed")), "{body}");
     }
+    let keyed = json!({"currency": "EUR", "card": "4242424242424242",
+        "lines": [{"sku": "SKU-0", "quantity": 1}]});
+    let headers = [("Idempotency-Key", "once")];
+    let place = async |client: &Client| {
+        client.send("POST", "/v1/orders", Some(&token), &headers, Some(&keyed)).await.unwrap()
+    };
+    let placed = place(&dev.client).await;
+    assert_eq!(placed.0, 201);
     let before = all_answers(&dev.client, &token).await;
     dev.process.kill();
-    wait_until_no_server_is_in(dev.folder.path()).await;
     std::fs::remove_dir_all(dev.folder.path().join("rows")).unwrap();
     let Dev { process, folder, .. } = dev;
     drop(process);
     let dev = start_in(folder).await;
     assert_eq!(all_answers(&dev.client, &token).await, before);
+    assert_eq!(place(&dev.client).await, placed, "the same key, the same answer");
+    assert_eq!(all_answers(&dev.client, &token).await, before, "and no second order");
 }
 
 /// What every GET answers, links followed.

@@ -200,7 +200,12 @@ impl Placing {
     /// The settled order, if it settles before the deadline.
     async fn until_settled(&self, mut live: Live, deadline: Instant) -> Option<OrderCard> {
         loop {
-            let position = match timeout_at(deadline, live.next()).await.ok()? {
+            let next = tokio::select! {
+                // The client is told how things stand, rather than nothing.
+                () = self.edge.stopping().cancelled() => return None,
+                next = timeout_at(deadline, live.next()) => next.ok()?,
+            };
+            let position = match next {
                 Ok(commit) if *commit.id == *self.order.as_str() && settles(&commit) => {
                     commit.info.position.clone()
                 }

@@ -6,7 +6,10 @@
 
 use actors::{
     limits::NAME_CHARS_MAX,
-    users::{Claim, Profile, Register, Show, User, UserError, UserId, UserRole},
+    users::{
+        Claim, EmailError, EmailId, Holder, Profile, Register, Show, User, UserError, UserId,
+        UserRole, is_address,
+    },
 };
 use axum::{
     Json as Answer, Router,
@@ -14,6 +17,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
+use bus::AskError;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -63,23 +67,54 @@ async fn register(
     let address = Address::parse(&body.email).map_err(|why| ApiError::invalid("email", why))?;
     body.password.check_length()?;
     check_name(&body.name)?;
-    let email = edge.email_key().email_id(&address);
-    let sent = key.sent().map_or("", |key| key.as_str());
-    let user = UserId::derived("u", &[email.as_str(), sent]);
-    let salt = edge.email_key().salt(user.as_str(), body.password.expose());
-    let password_hash = edge.passwords().hash(body.password, salt).await?;
+    let registering = Registering { edge, trace, key, address, name: body.name };
+    // On its own feet: a client that goes away must not leave an address claimed by nobody.
+    let profile = tokio::spawn(registering.run(body.password)).await;
+    let profile =
+        profile.map_err(|error| ApiError::internal(format!("registering: {error}")))??;
+    Ok((StatusCode::CREATED, Answer(profile.into())))
+}
 
-    let claim = edge.bus().actor(&email).ask(Claim { user: user.clone() });
-    claim.key(key.for_sender("")).principal(user.as_str()).trace(trace.as_str()).await?;
-    let registration = Register {
-        name: body.name,
-        address: address.into_string(),
-        email: email.clone(),
-        password_hash,
-    };
-    let asked = edge.bus().actor(&user).ask(registration);
-    let asked = asked.key(key.for_sender("")).principal(user.as_str()).trace(trace.as_str());
-    Ok((StatusCode::CREATED, Answer(asked.await?.into())))
+/// A registration: the address is claimed, then the user registered.
+struct Registering {
+    edge: Edge,
+    trace: Trace,
+    key: IdempotencyKey,
+    address: Address,
+    name: String,
+}
+
+impl Registering {
+    async fn run(self, password: Password) -> Result<Profile, ApiError> {
+        let email = self.edge.email_key().email_id(&self.address);
+        let sent = self.key.sent().map_or("", |key| key.as_str());
+        let own = UserId::derived("u", &[email.as_str(), sent]);
+        let holder = self.claim(&email, own).await?;
+        // Made of the password and the user, so that a repeat sends the same command.
+        let salt = self.edge.email_key().salt(holder.as_str(), password.expose());
+        let password_hash = self.edge.passwords().hash(password, salt).await?;
+        let registration =
+            Register { name: self.name, address: self.address.into_string(), email, password_hash };
+        let asked = self.edge.bus().actor(&holder).ask(registration);
+        let asked = asked.key(self.key.for_sender("")).principal(holder.as_str());
+        Ok(asked.trace(self.trace.as_str()).await?)
+    }
+
+    /// Claims the address for `own`, or finds who has it. A registration that was cut off after
+    /// its claim is then finished under that claim's user, by whoever comes next; one that was
+    /// not refuses to be registered again.
+    async fn claim(&self, email: &EmailId, own: UserId) -> Result<UserId, ApiError> {
+        let claim = self.edge.bus().actor(email).ask(Claim { user: own.clone() });
+        let claim = claim.key(self.key.for_sender("")).principal(own.as_str());
+        match claim.trace(self.trace.as_str()).await {
+            Ok(()) => Ok(own),
+            Err(AskError::Refused(EmailError::Taken)) => {
+                let asked = self.edge.bus().actor(email).ask(Holder {});
+                Ok(asked.trace(self.trace.as_str()).await?.unwrap_or(own))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// `GET /v1/users/me`: one's own profile.
@@ -108,25 +143,13 @@ fn check_name(name: &str) -> Result<(), UserError> {
 pub(crate) struct Address(String);
 
 impl Address {
-    /// Longest address, in bytes (RFC 5321).
-    const BYTES_MAX: usize = 254;
-
     /// Reads an address as people write it. Whether it exists, only a mail to it can tell.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let address = text.trim().to_lowercase();
-        if address.len() > Self::BYTES_MAX {
-            return Err("a mail address has at most 254 characters");
-        }
-        if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("a mail address has no spaces or control characters");
-        }
-        match address.split_once('@') {
-            Some((local, domain))
-                if !local.is_empty() && !domain.is_empty() && !domain.contains('@') =>
-            {
-                Ok(Self(address))
-            }
-            _ => Err("a mail address has the form name@domain"),
+        if is_address(&address) {
+            Ok(Self(address))
+        } else {
+            Err("a mail address has the form name@domain, in plain characters, 254 at most")
         }
     }
 
@@ -148,7 +171,25 @@ mod tests {
         let address = Address::parse("  Ann.Lee+shop@Example.ORG ").expect("an address");
         assert_eq!(address.as_str(), "ann.lee+shop@example.org");
         let long = format!("{}@example.org", "a".repeat(250));
-        for bad in ["", "ann", "@example.org", "ann@", "a@b@c", "a b@c", "a\n@c", "a\0@c", &long] {
+        for bad in [
+            "",
+            "ann",
+            "@example.org",
+            "ann@",
+            "a@b@c",
+            "a b@c",
+            "a\n@c",
+            "a\0@c",
+            &long,
+            "a@[::1]",
+            "a@b>",
+            "<x@y>",
+            "a@-",
+            "a..b@c.d",
+            "a@b..c",
+            "a\u{200b}@c.d",
+            ".a@c",
+        ] {
             assert!(Address::parse(bad).is_err(), "{bad:?}");
         }
     }

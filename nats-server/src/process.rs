@@ -5,6 +5,7 @@
 //! process group of their own, so that ctrl-c reaches us alone and we can drain first.
 
 use std::{
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -21,8 +22,11 @@ use tracing::warn;
 use crate::{Binary, Error, binary::make_folder, config, file_error};
 
 /// Runs `$@`, says its process id, and stops it when standard input ends.
+///
+/// Standard error is the store's lock file: the server gets it as descriptor 9 and so holds the
+/// lock for as long as it lives, whatever becomes of us and the shell.
 const WATCH: &str = r#"
-"$@" </dev/null >>"$LOG" 2>&1 &
+"$@" 9>&2 </dev/null >>"$LOG" 2>&1 &
 server=$!
 echo "$server"
 exec 3<&0
@@ -78,16 +82,17 @@ impl Server {
     pub async fn start(mut options: Options) -> Result<Self, Error> {
         let found = tokio::task::spawn_blocking(Binary::find).await;
         let binary = found.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let ports = options.folder.join("ports");
+        make_folder(&ports)?;
+        forget_old(&ports);
+        let log = options.folder.join("nats-server.log");
+        let lock = lock(&options.folder).await?;
         for port in [options.port, options.monitor_port].into_iter().flatten() {
             if std::net::TcpListener::bind(("127.0.0.1", port)).is_err() {
                 return Err(Error::PortTaken(port));
             }
         }
-        let ports = options.folder.join("ports");
-        make_folder(&ports)?;
-        forget_old(&ports);
-        let log = options.folder.join("nats-server.log");
-        let (watch, lifeline, pid) = spawn(&binary, &options, &ports, &log).await?;
+        let (watch, lifeline, pid) = spawn(&binary, &options, &ports, &log, lock).await?;
         let mut server = Self { options: options.clone(), pid, watch, lifeline: Some(lifeline) };
         let (port, monitor) = server.wait_until_up(&ports, &log).await?;
         options.port = Some(port);
@@ -169,11 +174,33 @@ impl Server {
     }
 }
 
+/// Locks the store, once a server of an earlier run is gone: two on one store would spoil it.
+async fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join("lock");
+    let what = format!("cannot lock {}", path.display());
+    let file = File::create(&path).map_err(file_error(what.clone()))?;
+    let deadline = Instant::now() + STOP_DEADLINE * 2;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let reason = "another server still uses its folder".to_owned();
+                return Err(Error::DidNotStart { reason, log: folder.display().to_string() });
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::File { what, source }),
+        }
+    }
+}
+
 async fn spawn(
     binary: &Binary,
     options: &Options,
     ports: &Path,
     log: &Path,
+    lock: File,
 ) -> Result<(Child, ChildStdin, u32), Error> {
     let folder = &options.folder;
     let conf = folder.join("nats-server.conf");
@@ -187,6 +214,7 @@ async fn spawn(
         .env("LOG", log)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(lock)
         .process_group(0)
         .spawn()
         .map_err(file_error("cannot run sh"))?;

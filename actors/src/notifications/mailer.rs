@@ -146,7 +146,8 @@ impl Mailer {
             .message_id(Some(format!("<{notice}@{}>", self.from.email.domain())))
             .header(ContentType::TEXT_PLAIN)
             .body(words.body)
-            .map_err(|error| NotSent::Now(format!("composing a mail: {error}")))
+            // What cannot be composed now never can: the words are ours, the address is not.
+            .map_err(|_| NotSent::Ever(GiveUpReason::BadAddress))
     }
 }
 

@@ -185,17 +185,35 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A last check for sanity: what is no address would only be found out by the mail server.
+/// Whether mail can be addressed so: `name@domain` in the plain characters of RFC 5321. What is
+/// no address would only be found out by the mail server, after the order.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let is_atom = |atom: &str| {
+        !atom.is_empty()
+            && atom
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
+    };
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= ADDRESS_BYTES_MAX
+        && local.len() <= 64
+        && local.split('.').all(is_atom)
+        && domain.split('.').all(is_label)
+}
+
 fn read_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let address = String::deserialize(deserializer)?;
-    let has_form = address.split_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && !domain.is_empty() && !domain.contains('@')
-    });
-    let is_plain = !address.chars().any(|c| c.is_control() || c.is_whitespace());
-    if has_form && is_plain && address.len() <= ADDRESS_BYTES_MAX {
+    if is_address(&address) {
         return Ok(address);
     }
-    Err(de::Error::custom("a mail address has the form name@domain, at most 254 characters"))
+    Err(de::Error::custom("a mail address has the form name@domain, in plain characters"))
 }
 
 /// So that a password sent in place of its hash is never stored.

@@ -20,7 +20,7 @@ pub use self::{
     actor::{User, UserId},
     commands::{
         Claim, Confirm, Credentials, EmailError, Grant, Holder, Profile, Register, Release, Revoke,
-        Show, ShowCredentials, UnknownUserRole, UserError, UserRole,
+        Show, ShowCredentials, UnknownUserRole, UserError, UserRole, is_address,
     },
     email::{Email, EmailId},
     events::{EmailEvent, PasswordHash, UserEvent},

@@ -22,7 +22,10 @@ use crate::{
     failure::{Failure, Status},
     id::hex,
     journal::BoxFuture,
-    limits::{PAGE_ROWS_MAX, QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_WAIT_MAX, SCAN_ENTRIES_MAX},
+    limits::{
+        CURSOR_BYTES_MAX, PAGE_ROWS_MAX, QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_WAIT_MAX,
+        SCAN_ENTRIES_MAX,
+    },
     subject,
     transport::Inbound,
 };
@@ -146,6 +149,7 @@ fn list<P: Projection>(store: &Store, encoding: Encoding, body: &[u8]) -> Result
             store.scan_index(index, value, *prefix, selection.newest_first, from.as_deref())
         }
     };
+    let scan = scan.ok_or_else(foreign_cursor)?;
     let mut page = Listed { rows: Vec::new(), next: None };
     for (seen, key) in scan.enumerate() {
         let key = key.map_err(|e| broken::<P>(&e))?;
@@ -206,9 +210,12 @@ fn parse_cursor(cursor: &str) -> Result<Vec<u8>, Failure> {
         }
         _ => None,
     });
-    pairs.collect::<Option<Vec<u8>>>().filter(|bytes| bytes.len() <= 1_024).ok_or_else(|| {
-        let mut failure = Failure::new(Status::BadCommand, "this cursor was not made here");
-        failure.body.field = Some("from".to_owned());
-        failure
-    })
+    let bytes = pairs.collect::<Option<Vec<u8>>>();
+    bytes.filter(|bytes| bytes.len() <= CURSOR_BYTES_MAX).ok_or_else(foreign_cursor)
+}
+
+fn foreign_cursor() -> Failure {
+    let mut failure = Failure::new(Status::BadCommand, "this cursor was not made for this list");
+    failure.body.field = Some("from".to_owned());
+    failure
 }

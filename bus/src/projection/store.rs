@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// Keys of rows in their order, after `from`.
-    pub(crate) fn scan_rows(&self, newest_first: bool, from: Option<&[u8]>) -> Scan {
+    pub(crate) fn scan_rows(&self, newest_first: bool, from: Option<&[u8]>) -> Option<Scan> {
         self.scan(vec![ROW], newest_first, from)
     }
 
@@ -102,7 +102,7 @@ impl Store {
         is_prefix: bool,
         newest_first: bool,
         from: Option<&[u8]>,
-    ) -> Scan {
+    ) -> Option<Scan> {
         let mut prefix = vec![INDEX];
         prefix.extend_from_slice(index.as_bytes());
         prefix.push(0);
@@ -113,7 +113,8 @@ impl Store {
         self.scan(prefix, newest_first, from)
     }
 
-    fn scan(&self, prefix: Vec<u8>, newest_first: bool, from: Option<&[u8]>) -> Scan {
+    /// None if `from` is no place in this list.
+    fn scan(&self, prefix: Vec<u8>, newest_first: bool, from: Option<&[u8]>) -> Option<Scan> {
         use std::ops::Bound::{Excluded, Included};
         let mut past = prefix.clone();
         // The first byte of a prefix is one of ours, never 255, so there is a next prefix.
@@ -123,14 +124,17 @@ impl Store {
         if let Some(last) = past.last_mut() {
             *last += 1;
         }
-        let from = from.filter(|from| from.starts_with(&prefix)).map(<[u8]>::to_vec);
+        if from.is_some_and(|from| !from.starts_with(&prefix)) {
+            return None;
+        }
+        let from = from.map(<[u8]>::to_vec);
         let range = match (from, newest_first) {
             (None, _) => (Included(prefix), Excluded(past)),
             (Some(from), false) => (Excluded(from), Excluded(past)),
             (Some(from), true) => (Included(prefix), Excluded(from)),
         };
         let entries = self.tree.range::<Vec<u8>, _>(range).keys();
-        if newest_first { Box::new(entries.rev()) } else { Box::new(entries) }
+        Some(if newest_first { Box::new(entries.rev()) } else { Box::new(entries) })
     }
 }
 
@@ -230,12 +234,13 @@ mod tests {
         const NAME: &'static str = "rows";
     }
 
-    fn scanned(scan: Scan) -> Vec<String> {
-        scan.map(|key| {
-            let key = key.expect("readable");
-            parse_key(&key).expect("ours").0.to_owned()
-        })
-        .collect()
+    fn scanned(scan: Option<Scan>) -> Vec<String> {
+        scan.expect("no cursor")
+            .map(|key| {
+                let key = key.expect("readable");
+                parse_key(&key).expect("ours").0.to_owned()
+            })
+            .collect()
     }
 
     #[test]

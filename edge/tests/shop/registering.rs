@@ -1,6 +1,6 @@
 //! Registering and logging in.
 
-use actors::users::{Grant, UserId, UserRole};
+use actors::users::{Claim, Grant, UserId, UserRole};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -117,4 +117,21 @@ async fn a_registration_that_cannot_be() {
     }
     // A refused name does not cost the address.
     shop.post("/v1/users", body("name", json!("Ann"))).key("k-2").send().await.expect(201);
+}
+
+#[tokio::test]
+async fn a_registration_that_was_cut_off_is_finished_by_whoever_comes_next() {
+    let shop = Shop::open().await;
+    // What a crash between the two steps leaves: an address claimed by a user that is not.
+    let email = edge::email_id(&shop.keys(), "ann@example.org").expect("the edge's keys");
+    let gone = UserId::parse("u-gone").expect("an id");
+    shop.bus.actor(&email).ask(Claim { user: gone }).await.expect("claimed");
+    let user = register(&shop, "ann@example.org", "correct horse", Some("second")).await;
+    let user = user.expect(201);
+    assert_eq!(user["id"], "u-gone");
+    let again = register(&shop, "ann@example.org", "correct horse", Some("second")).await;
+    assert_eq!(again.expect(201), user, "a repeat gets the same answer");
+    log_in(&shop, "ann@example.org", "correct horse").await.expect(201);
+    let other = register(&shop, "ann@example.org", "battery staple", Some("third")).await;
+    other.expect_error(409, "EMAIL_TAKEN", Some("email"));
 }

@@ -36,6 +36,7 @@ impl NatsJournal {
             max_deliver: -1,
             ..pull::Config::default()
         };
+        let replaced = self.replaced();
         let handle = self.jetstream.get_stream_no_info(stream).await.map_err(|e| fault(&e))?;
         let mut consumer: PullConsumer =
             // Made, or brought to these settings.
@@ -48,6 +49,7 @@ impl NatsJournal {
         let messages = consumer.messages().await.map_err(|e| fault(&e))?;
         let mut deliveries = consumer.cached_info().delivered.consumer_sequence;
         Ok(messages
+            .take_until(replaced)
             .map(move |message| {
                 let message = message.map_err(|e| fault(&e))?;
                 let info = message.info().map_err(|e| fault(&e))?;

@@ -18,10 +18,12 @@ impl NatsJournal {
             replay_policy: ReplayPolicy::Instant,
             ..OrderedConfig::default()
         };
+        let replaced = self.replaced();
         let handle = self.jetstream.get_stream_no_info(stream).await.map_err(|e| fault(&e))?;
         let consumer = handle.create_consumer(config).await.map_err(|e| fault(&e))?;
         let messages = consumer.messages().await.map_err(|e| fault(&e))?;
         Ok(messages
+            .take_until(replaced)
             .map(move |message| {
                 let message = message.map_err(|e| fault(&e))?;
                 let sequence = message.info().map_err(|e| fault(&e))?.stream_sequence;

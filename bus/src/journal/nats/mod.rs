@@ -11,9 +11,10 @@ use async_nats::{Client, jetstream};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
 
 use super::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError};
-use crate::{error::Error, subject::Shard};
+use crate::{error::Error, subject::Shard, transport::Transport};
 
 pub(crate) use fitness::check_server;
 
@@ -22,14 +23,30 @@ pub(crate) use fitness::check_server;
 pub(crate) struct NatsJournal {
     client: Client,
     jetstream: jetstream::Context,
+    connections: watch::Receiver<u64>,
     replicas: usize,
 }
 
 impl NatsJournal {
-    pub(crate) fn new(client: Client, replicas: usize) -> Self {
+    pub(crate) fn new(transport: &Transport, replicas: usize) -> Self {
+        let client = transport.client().clone();
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(crate::limits::READ_TIMEOUT);
-        Self { client, jetstream, replicas }
+        Self { client, jetstream, connections: transport.connections(), replicas }
+    }
+
+    /// Resolves when the connection has been replaced by another.
+    ///
+    /// A consumer on the old one would only notice when its heartbeats stay away, many seconds
+    /// later; whoever follows begins anew at once instead.
+    fn replaced(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut connections = self.connections.clone();
+        connections.mark_unchanged();
+        async move {
+            if connections.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// One request to the JetStream API; an error answer becomes a [`ReadError`] unless it
