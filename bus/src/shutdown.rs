@@ -11,7 +11,7 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send {
             Ok(signals) => signals.await,
             Err(error) => {
                 tracing::warn!(%error, "signals cannot be caught");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
