@@ -14,29 +14,20 @@ use tracing::{error, warn};
 
 use crate::{
     actor::{Actor, Context},
+    command::Command,
     command_set::{AnyReply, Door},
-    commit::{Events, Identity, Position, Stored},
+    commit::{Events, Position, Stored},
     encoding::Encoding,
-    envelope::{Answer, RequestHeaders},
+    envelope::Answer,
     failure::{Failure, Status},
-    id::{Id, Key, hex},
+    id::Id,
     journal::{AppendError, Entry, Journal, ReadError},
-    keys::{KeyMemory, Recall},
+    keys::KeyMemory,
     limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, COMMIT_BYTES_MAX, CONFLICTS_MAX},
+    repeat::{self, identity},
     subject::Shard,
     time::Timestamp,
 };
-
-/// A command, ready to be decided.
-#[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) name: Box<str>,
-    pub(crate) headers: RequestHeaders,
-    pub(crate) key: Key,
-    pub(crate) encoding: Encoding,
-    pub(crate) body: Bytes,
-    pub(crate) deadline: Instant,
-}
 
 /// Where an actor's commits are.
 #[derive(Debug, Clone)]
@@ -188,8 +179,8 @@ impl<A: Actor> Activation<A> {
         door: &Door<A>,
         command: &Command,
     ) -> Result<Attempt, Failure> {
-        if let Some(commit) = self.commit_of(home, command).await? {
-            return Ok(Attempt::Answered(repeated(home, door, command, &commit)));
+        if let Some(commit) = repeat::commit_of(home, &self.id, &self.keys, command).await? {
+            return Ok(Attempt::Answered(repeat::recorded_answer(home, door, command, &commit)));
         }
         if let Some(expected) = command.headers.expect_version.filter(|v| *v != self.version) {
             let text = format!("the actor is at version {}, not {expected}", self.version);
@@ -234,7 +225,7 @@ impl<A: Actor> Activation<A> {
             at: now,
             command: command.name.clone(),
             key: command.key.as_str().into(),
-            digest: digest(command).into(),
+            digest: command.digest().into(),
             cause: command.headers.cause.clone(),
             principal: command.headers.principal.clone(),
             trace: command.headers.trace.clone(),
@@ -299,42 +290,6 @@ impl<A: Actor> Activation<A> {
         }
     }
 
-    /// The commit that this command's key made before, if it did.
-    async fn commit_of(&self, home: &Home, command: &Command) -> Result<Option<Entry>, Failure> {
-        let unreadable = |e: ReadError| Failure::new(Status::Unavailable, e.to_string());
-        let key = command.key.as_str();
-        let found = match self.keys.recall(key, command.headers.key_time) {
-            Recall::New => return Ok(None),
-            Recall::Unsure => None,
-            Recall::Perhaps(sequence) => {
-                home.journal.at(&home.shard, sequence).await.map_err(unreadable)?
-            }
-        };
-        if let Some(entry) = found
-            && identity(&entry).is_some_and(|found| &*found.key == key)
-        {
-            return Ok(Some(entry));
-        }
-        self.search(home, key).await.map_err(unreadable)
-    }
-
-    /// Looks for a key through the actor's commits, as the leader has them.
-    async fn search(&self, home: &Home, key: &str) -> Result<Option<Entry>, ReadError> {
-        let mut after = 0;
-        loop {
-            let batch = home.journal.read_from_leader(&home.shard, self.id.as_str(), after).await?;
-            for entry in batch.entries {
-                after = entry.sequence;
-                if identity(&entry).is_some_and(|found| &*found.key == key) {
-                    return Ok(Some(entry));
-                }
-            }
-            if batch.is_last {
-                return Ok(None);
-            }
-        }
-    }
-
     /// Gives an answer that rests on the state and stores nothing, if the state is the newest.
     ///
     /// Another node may have written since, or an append of ours that was in doubt have landed
@@ -373,21 +328,6 @@ fn decide<A: Actor>(
     })
 }
 
-/// The answer of an earlier command with the same key, if the body was the same too.
-fn repeated<A: Actor>(home: &Home, door: &Door<A>, command: &Command, entry: &Entry) -> Answer {
-    let same_body = identity(entry).is_some_and(|found| *found.digest == *digest(command));
-    if !same_body {
-        let text = "this key was used before, with another command or body";
-        return Answer::failed(Failure::new(Status::KeyReused, text));
-    }
-    let outcome = (door.recorded_reply)(&entry.bytes, command.encoding).map_err(|malformed| {
-        error!(kind = A::KIND, sequence = entry.sequence, %malformed, "a recorded reply cannot be read");
-        Failure::new(Status::Internal, "the recorded reply cannot be read")
-    });
-    let position = Position { stream: home.shard.stream.clone(), sequence: entry.sequence };
-    Answer { outcome, position: Some(position) }
-}
-
 fn not_loaded<A: Actor>(id: &Id<A>, error: &LoadError) -> Answer {
     Answer::failed(match error {
         LoadError::Read(error) => {
@@ -399,17 +339,6 @@ fn not_loaded<A: Actor>(id: &Id<A>, error: &LoadError) -> Answer {
             Failure::new(Status::Internal, format!("the actor cannot be loaded: {error}"))
         }
     })
-}
-
-fn identity(entry: &Entry) -> Option<Identity> {
-    rmp_serde::from_slice(&entry.bytes).ok()
-}
-
-/// Fingerprint of what was asked: the same key must come with the same.
-fn digest(command: &Command) -> String {
-    use sha2::{Digest, Sha256};
-    let hash = Sha256::new().chain_update(command.name.as_bytes()).chain_update([0]);
-    hex(&hash.chain_update(&command.body).finalize()[..16])
 }
 
 fn in_encoding(reply: &AnyReply, encoding: Encoding) -> Result<Vec<u8>, Failure> {
@@ -430,11 +359,4 @@ fn encoded<E: serde::Serialize>(commit: &Stored<E, AnyReply>) -> Result<Bytes, F
         return Err(Failure::new(Status::TooLarge, text));
     }
     Ok(bytes.into())
-}
-
-/// The deadline of a command that arrives now.
-pub(crate) fn deadline(budget: Option<Duration>) -> Instant {
-    let budget = budget.unwrap_or(crate::limits::REPLY_TIMEOUT);
-    // A budget beyond a day is a mistake, and must not overflow the clock.
-    Instant::now() + budget.min(Duration::from_secs(86_400))
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Actor, Context, Handle, Id, Key,
-    activation::{Command, Home, Presence, deadline},
+    activation::{Home, Presence},
+    command::{Command, deadline},
     command_set::{CommandSet, Door},
     encoding::Encoding,
     envelope::{Answer, RequestHeaders},

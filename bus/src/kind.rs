@@ -20,8 +20,9 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::{
-    activation::{Command, Home, Presence, deadline},
+    activation::{Home, Presence},
     actor::Actor,
+    command::{Command, deadline},
     command_set::{CommandSet, Door},
     encoding::Encoding,
     envelope::{Answer, RequestHeaders},

@@ -82,16 +82,19 @@ mod failure;
 pub mod limits;
 mod subject;
 
+mod ask;
 mod bus;
 mod live;
 mod transport;
 
 mod activation;
+mod command;
 #[cfg(test)]
 mod doubt_tests;
 mod host;
 mod keys;
 mod kind;
+mod repeat;
 
 mod follower;
 mod journal;
@@ -103,7 +106,8 @@ pub mod testing;
 
 pub use self::{
     actor::{Actor, Context, Handle, Wire},
-    bus::{ActorRef, Ask, Bus, Connect},
+    ask::{ActorRef, Ask},
+    bus::{Bus, Connect},
     command_set::{CommandSet, Door},
     commit::{AnyCommit, CommitInfo, InvalidPosition, Position, Recorded},
     effect::{Effect, Retry},
