@@ -161,6 +161,8 @@ async fn a_node_that_stops_answers_each_of_a_thousand_callers() {
     // Requests that nobody sends again: one that is dropped is never answered.
     let options = async_nats::ConnectOptions::new().request_timeout(Some(Duration::from_secs(30)));
     let client = options.connect(&server.url).await.unwrap();
+    let answered = Arc::new(AtomicU32::new(0));
+    let counter = answered.clone();
     let load = tokio::spawn(async move {
         let callers = (0..1_000).map(|_| async {
             let subject = format!("cmd.till.{}.put_in", fresh("t"));
@@ -168,11 +170,15 @@ async fn a_node_that_stops_answers_each_of_a_thousand_callers() {
                 let reply = client.request(subject.clone(), r#"{"amount":1}"#.into()).await;
                 let reply = reply.expect("a request was dropped");
                 assert_eq!(reply.payload, total.to_string().as_bytes());
+                counter.fetch_add(1, Ordering::Relaxed);
             }
         });
         join_all(callers).await;
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("the load is on", || async {
+        (answered.load(Ordering::Relaxed) > 100).then_some(())
+    })
+    .await;
     let _second = host(&two).await;
     assert!(!load.is_finished(), "there was no load to stop under");
     first.stop().await;

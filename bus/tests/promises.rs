@@ -140,7 +140,10 @@ async fn a_node_that_stops_under_load_fails_no_caller() {
             join_all(clients).await;
         }
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    common::eventually("the load is on", || async {
+        (caller.actor(&tills[0]).ask(Count {}).await.unwrap() > 10).then_some(())
+    })
+    .await;
     let second = host(&two).await;
     first.stop().await;
     load.await.unwrap();

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -61,17 +61,18 @@ async fn a_role_that_moves_and_an_edge_that_stops_answer_every_request() {
         client.stock(&token, &format!("TEA-{n}"), 100, 1).await;
     }
 
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let load = (0..CLIENTS).map(|n| {
-        tokio::spawn(stock_up(client.clone(), token.clone(), format!("TEA-{n}"), stop.clone()))
+        let (sku, stop, count) = (format!("TEA-{n}"), stop.clone(), count.clone());
+        tokio::spawn(stock_up(client.clone(), token.clone(), sku, stop, count))
     });
     let load: Vec<_> = load.collect();
     let second = run(&["serve"], &data("second"), &env);
     wait_until_serving(&data("second")).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    wait_for_more(&count).await;
     first.signal("-TERM");
     ended_well(first).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    wait_for_more(&count).await;
     stop.store(true, Ordering::Relaxed);
     let (mut total, mut longest) = (0, Duration::ZERO);
     for (n, load) in load.into_iter().enumerate() {
@@ -90,17 +91,32 @@ async fn a_role_that_moves_and_an_edge_that_stops_answer_every_request() {
         let order = json!({"currency": "EUR", "card": "4000000000000119",
             "lines": [{"sku": "TEA-0", "quantity": 1}]});
         async move {
-            let headers = [("Prefer", "wait=3")];
+            let headers = [("Prefer", "wait=30")];
             client.send("POST", "/v1/orders", Some(&token), &headers, Some(&order)).await.unwrap()
         }
     });
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    eventually("the order is placed", Duration::from_secs(20), || async {
+        let (_, orders) = client.get("/v1/orders", Some(&token)).await;
+        (orders["orders"][0]["status"] == json!("paying")).then_some(())
+    })
+    .await;
+    let told_to_stop = Instant::now();
     edge.signal("-TERM");
     let (status, body) = waiting.await.unwrap();
     assert_eq!(status, 202, "{body}");
+    assert!(told_to_stop.elapsed() < Duration::from_secs(15), "it waited on");
     ended_well(edge).await;
     second.signal("-TERM");
     ended_well(second).await;
+}
+
+/// Waits until the clients have been answered some more times.
+async fn wait_for_more(count: &AtomicU64) {
+    let enough = count.load(Ordering::Relaxed) + 100;
+    eventually("a hundred more answers", Duration::from_secs(60), || async {
+        (count.load(Ordering::Relaxed) >= enough).then_some(())
+    })
+    .await;
 }
 
 /// Receives one piece after another; how many, and the longest wait for one.
@@ -109,6 +125,7 @@ async fn stock_up(
     token: String,
     sku: String,
     stop: Arc<AtomicBool>,
+    all: Arc<AtomicU64>,
 ) -> (u64, Duration) {
     let (path, mut count, mut longest) = (format!("/v1/items/{sku}/stock"), 0, Duration::ZERO);
     while !stop.load(Ordering::Relaxed) {
@@ -117,6 +134,7 @@ async fn stock_up(
         assert_eq!(status, 200, "{body}");
         longest = longest.max(asked.elapsed());
         count += 1;
+        all.fetch_add(1, Ordering::Relaxed);
     }
     (count, longest)
 }
