@@ -11,6 +11,7 @@ pub mod limits;
 mod money;
 mod name;
 mod quantity;
+mod schema;
 mod whole_number;
 
 pub mod inventory;
@@ -34,7 +35,7 @@ use self::{
 };
 pub use self::{
     money::{Currency, InvalidCurrency, Money, MoneyError},
-    notifications::{InvalidMailer, Mailer},
+    notifications::{InvalidMailer, Mailer, Outbox},
     payments::{Gateway, SimulatedGateway},
     quantity::{InvalidQuantity, Quantity},
     role::{Role, UnknownRole},
@@ -55,30 +56,37 @@ pub fn host<G: Gateway>(bus: Bus, roles: &[Role], outside: Outside<G>) -> Host {
     let Outside { gateway, mailer } = outside;
     let mut host = Host::new(bus);
     if roles.contains(&Role::Email) {
-        host = host.actor::<Email>();
+        host = host.actor::<Email>().described::<Email>();
     }
     if roles.contains(&Role::User) {
-        host = host.actor::<User>().saga("registration", registration::on_user);
+        host = host.actor::<User>().described::<User>().saga("registration", registration::on_user);
     }
     if roles.contains(&Role::Item) {
-        host =
-            host.actor::<Item>().saga("checkout", checkout::on_item).projection::<ItemCard, Item>();
+        host = host
+            .actor::<Item>()
+            .described::<Item>()
+            .saga("checkout", checkout::on_item)
+            .projection::<ItemCard, Item>()
+            .described_rows::<ItemCard>();
     }
     if roles.contains(&Role::Order) {
         host = host
             .actor::<Order>()
+            .described::<Order>()
             .saga("checkout", checkout::on_order)
             .saga("notices", notices::on_order)
-            .projection::<OrderCard, Order>();
+            .projection::<OrderCard, Order>()
+            .described_rows::<OrderCard>();
     }
     if roles.contains(&Role::Payment) {
         host = host
             .actor::<Payment>()
+            .described::<Payment>()
             .saga("checkout", checkout::on_payment)
             .effect(ChargeCard { gateway });
     }
     if roles.contains(&Role::Notice) {
-        host = host.actor::<Notice>().effect(SendNotice { mailer });
+        host = host.actor::<Notice>().described::<Notice>().effect(SendNotice { mailer });
     }
     host
 }

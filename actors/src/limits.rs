@@ -52,3 +52,16 @@ pub const UNANSWERED_MAX: usize = 10_000;
 /// How long the effect that mails waits for each of its two questions, so that both and the
 /// mail fit the runtime's bound for an effect.
 pub const MAIL_ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a claimed address waits for its user to register. Registering takes seconds; who was
+/// cut off may come back, and nobody else should wait long for the address.
+pub const CLAIM_TIME: Duration = Duration::from_secs(15 * 60);
+
+/// How long an order may stay unpaid before it is cancelled: a buyer waits no longer for a card
+/// that does not answer, and others wait for the pieces.
+pub const UNPAID_TIME: Duration = Duration::from_secs(15 * 60);
+
+/// How long an item holds pieces that no order takes. Far longer than [`UNPAID_TIME`], so that an
+/// order that is not paid gives them back first, and one that is paid takes them even after an
+/// outage of many hours: this is for who reserved and has no order.
+pub const HOLD_TIME: Duration = Duration::from_secs(24 * 3_600);

@@ -2,16 +2,18 @@
 
 use std::{fmt, str::FromStr};
 
+use bus::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{limits::AMOUNT_MAX, quantity::Quantity, whole_number::whole_number};
 
 /// An amount of money that can be asked for: from nothing to [`AMOUNT_MAX`] minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
     /// Minor units: cents for EUR, yen for JPY. Never negative, which reading makes sure of.
     #[serde(deserialize_with = "read_amount")]
+    #[schemars(schema_with = "crate::schema::amount")]
     pub amount: i64,
     /// What the units are of.
     pub currency: Currency,

@@ -1,101 +1,166 @@
-//! The shapes of stored events, frozen: `wire/<kind>.json` has one of each.
+//! What is stored and sent, frozen: `wire/<kind>/<shape>/<event>.json` and its siblings.
 //!
-//! A journal outlives its code. Whoever changes a line of those files changes what is stored:
-//! a new event is a new line, and an old line stays readable for ever.
+//! A journal outlives its code, and callers are not all of one build. Whoever changes one of
+//! those files changes what is stored or sent; what is new is a new file. See
+//! [`bus::testing::golden`] for what to do when a test here fails.
 #![allow(clippy::unwrap_used)] // Test code: a failure is a failed test.
 
-use std::collections::BTreeSet;
-
 use actors::{
-    inventory::{Item, ItemEvent},
-    notifications::{Notice, NoticeEvent},
-    orders::{Order, OrderEvent},
-    payments::{Payment, PaymentEvent},
-    users::{Email, EmailEvent, User, UserEvent},
+    inventory::{self, Item},
+    notifications::{self, Notice},
+    orders::{self, Order},
+    payments::{self, Payment},
+    users::{self, Email, User},
 };
-use bus::{Actor, AnyCommit, Encoding};
-use serde_json::Value;
+use bus::{
+    Actor,
+    testing::{Golden, golden},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-/// Reads every golden event as `A`'s, stores it as the journal would, and shows it again; `name`
-/// has no `_` arm, so a new event asks for its name in `names` and its line in the file.
-fn check<A: Actor>(golden: &str, names: &[&str], name: fn(&A::Event) -> &'static str) {
-    let lines: Vec<Value> = serde_json::from_str(golden).unwrap();
-    let mut seen = BTreeSet::new();
-    for line in lines {
-        let event: A::Event = serde_json::from_value(line.clone()).unwrap();
-        let stored = Encoding::MessagePack.encode(&event).unwrap();
-        let event: A::Event = Encoding::MessagePack.decode(&stored).unwrap();
-        let shown: Value = Encoding::MessagePack.decode(&stored).unwrap();
-        assert_eq!(shown, line, "what is stored of {}", A::KIND);
-        assert_eq!(AnyCommit::named(&line).0, name(&event));
-        seen.insert(name(&event));
-    }
-    assert_eq!(seen, names.iter().copied().collect(), "every event of {} is frozen", A::KIND);
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire");
+
+/// The golden files of `A`, and the state after `history`: the names of some of its events.
+fn frozen<A: Actor>(history: &[&str]) -> Golden<A> {
+    let event = |name: &&str| {
+        let file = format!("{FOLDER}/{}/{}/{name}.json", A::KIND, A::SHAPE);
+        sample(serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap())
+    };
+    golden::<A>(FOLDER).state_after(history.iter().map(event))
+}
+
+fn sample<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn samples<T: DeserializeOwned>(values: Value) -> Vec<T> {
+    sample(values)
 }
 
 #[test]
-fn events_of_addresses_and_users_stay_as_they_are() {
-    let names = ["claimed", "confirmed", "released"];
-    check::<Email>(include_str!("wire/email.json"), &names, |event| match event {
-        EmailEvent::Claimed { .. } => "claimed",
-        EmailEvent::Confirmed { .. } => "confirmed",
-        EmailEvent::Released { .. } => "released",
-    });
-    let names = ["registered", "role_granted", "role_revoked"];
-    check::<User>(include_str!("wire/user.json"), &names, |event| match event {
-        UserEvent::Registered { .. } => "registered",
-        UserEvent::RoleGranted { .. } => "role_granted",
-        UserEvent::RoleRevoked { .. } => "role_revoked",
-    });
+fn addresses_stay_as_they_are() {
+    let user = json!([{"user": "u-1"}]);
+    frozen::<Email>(&["claimed", "confirmed"])
+        .command::<users::Claim>(samples(user.clone()), [()])
+        .command::<users::Confirm>(samples(user.clone()), [()])
+        .command::<users::Release>(samples(user.clone()), [()])
+        .command::<users::Lapse>(samples(user), [()])
+        .command([users::Holder {}], samples(json!(["u-1", null])))
+        .check();
 }
 
 #[test]
-fn events_of_items_stay_as_they_are() {
-    let names = ["created", "received", "reserved", "lacked", "released", "shipped"];
-    check::<Item>(include_str!("wire/item.json"), &names, |event| match event {
-        ItemEvent::Created { .. } => "created",
-        ItemEvent::Received { .. } => "received",
-        ItemEvent::Reserved { .. } => "reserved",
-        ItemEvent::Lacked { .. } => "lacked",
-        ItemEvent::Released { .. } => "released",
-        ItemEvent::Shipped { .. } => "shipped",
-    });
+fn users_stay_as_they_are() {
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA";
+    let register = json!([
+        {"name": "Ann", "address": "ann@example.org", "email": "e-1", "password_hash": hash},
+    ]);
+    let profile = |roles: Value| json!([{"id": "u-1", "name": "Ann", "address": "ann@example.org", "roles": roles}]);
+    let both = profile(json!(["customer", "admin"]));
+    let credentials = json!([{"password_hash": hash, "roles": ["customer", "staff"]}]);
+    frozen::<User>(&["registered", "role_granted.2"])
+        .command::<users::Register>(samples(register), samples(profile(json!(["customer"]))))
+        .command::<users::Grant>(samples(json!([{"role": "admin"}])), samples(both.clone()))
+        .command::<users::Revoke>(samples(json!([{"role": "staff"}])), samples(both.clone()))
+        .command([users::Show {}], samples(both))
+        .command([users::ShowCredentials {}], samples(credentials))
+        .check();
 }
 
 #[test]
-fn events_of_orders_stay_as_they_are() {
-    let names = [
-        "placed",
-        "line_reserved",
-        "line_lacking",
-        "payment_due",
-        "confirmed",
-        "cancelled",
-        "paid_too_late",
-    ];
-    check::<Order>(include_str!("wire/order.json"), &names, |event| match event {
-        OrderEvent::Placed { .. } => "placed",
-        OrderEvent::LineReserved { .. } => "line_reserved",
-        OrderEvent::LineLacking { .. } => "line_lacking",
-        OrderEvent::PaymentDue { .. } => "payment_due",
-        OrderEvent::Confirmed { .. } => "confirmed",
-        OrderEvent::Cancelled { .. } => "cancelled",
-        OrderEvent::PaidTooLate { .. } => "paid_too_late",
-    });
+fn items_stay_as_they_are() {
+    let price = json!({"amount": 250, "currency": "EUR"});
+    let create = json!([{"name": "Lamp", "description": "Red.", "price": price}]);
+    let reserve = json!([{"order": "o-1", "quantity": 2, "currency": "EUR"}]);
+    let reservations = json!([
+        {"held": {"quantity": 2, "unit_price": price}},
+        {"lacking": {"reason": {"out_of_stock": {"available": 1}}}},
+    ]);
+    let order = json!([{"order": "o-1"}]);
+    let stock = json!([{"received": 5, "available": 3, "held": 2, "shipped": 0}]);
+    let card = json!([{
+        "sku": "A1", "name": "Lamp", "description": "Red.", "price": price,
+        "received": 5, "available": 3, "held": 2, "shipped": 0,
+    }]);
+    frozen::<Item>(&["created", "received", "reserved"])
+        .command::<inventory::Create>(samples(create), [()])
+        .command::<inventory::Receive>(samples(json!([{"quantity": 5}])), samples(stock.clone()))
+        .command::<inventory::Reserve>(samples(reserve), samples(reservations))
+        .command::<inventory::Release>(samples(order.clone()), [()])
+        .command::<inventory::Take>(samples(order.clone()), [()])
+        .command::<inventory::Lapse>(samples(order.clone()), [()])
+        .command::<inventory::Ship>(samples(order), samples(stock))
+        .command([inventory::Show {}], samples(card))
+        .check();
 }
 
 #[test]
-fn events_of_payments_and_notices_stay_as_they_are() {
-    let names = ["requested", "captured", "declined"];
-    check::<Payment>(include_str!("wire/payment.json"), &names, |event| match event {
-        PaymentEvent::Requested { .. } => "requested",
-        PaymentEvent::Captured { .. } => "captured",
-        PaymentEvent::Declined { .. } => "declined",
-    });
-    let names = ["queued", "sent", "given_up"];
-    check::<Notice>(include_str!("wire/notice.json"), &names, |event| match event {
-        NoticeEvent::Queued { .. } => "queued",
-        NoticeEvent::Sent {} => "sent",
-        NoticeEvent::GivenUp { .. } => "given_up",
-    });
+fn orders_stay_as_they_are() {
+    let price = json!({"amount": 250, "currency": "EUR"});
+    let lines = json!([{"sku": "A1", "quantity": 2}]);
+    let priced = json!([{"sku": "A1", "quantity": 2, "unit_price": price}]);
+    let place = json!([
+        {"buyer": "u-1", "currency": "EUR", "card": "sim-4242", "lines": lines},
+    ]);
+    let reserved = json!([{"sku": "A1", "quantity": 2, "unit_price": price}]);
+    let lacking = json!([
+        {"sku": "A1", "reason": "unknown_item"},
+        {"sku": "A1", "reason": {"out_of_stock": {"available": 1}}},
+    ]);
+    let statuses = json!(["placed", "paying", "confirmed", "cancelled"]);
+    let total = json!({"amount": 500, "currency": "EUR"});
+    let shown = json!([
+        {"buyer": "u-1", "status": "placed", "currency": "EUR", "lines": lines},
+        {"buyer": "u-1", "status": "confirmed", "currency": "EUR", "lines": priced,
+         "total": total, "receipt": "sim-receipt-o-1"},
+        {"buyer": "u-1", "status": "cancelled", "currency": "EUR", "lines": lines,
+         "reason": {"declined": {"reason": "card_declined"}}},
+    ]);
+    let reason = json!([{"reason": "card_declined"}]);
+    frozen::<Order>(&["placed", "line_reserved", "payment_due", "confirmed", "paid_too_late"])
+        .command::<orders::Place>(samples(place), samples(statuses))
+        .command::<orders::NoteReserved>(samples(reserved), [()])
+        .command::<orders::NoteLacking>(samples(lacking), [()])
+        .command::<orders::NotePaid>(samples(json!([{"receipt": "sim-receipt-o-1"}])), [()])
+        .command::<orders::NoteDeclined>(samples(reason), [()])
+        .command([orders::Expire {}], [()])
+        .command([orders::Show {}], samples(shown))
+        .check();
+}
+
+#[test]
+fn payments_stay_as_they_are() {
+    let total = json!({"amount": 500, "currency": "EUR"});
+    let request = json!([{"order": "o-1", "amount": total, "card": "sim-4242"}]);
+    let reasons = json!([
+        {"reason": "card_declined"}, {"reason": "insufficient_funds"}, {"reason": "unknown_card"},
+    ]);
+    let receipt = json!([{"receipt": "sim-receipt-o-1"}]);
+    frozen::<Payment>(&["requested", "captured"])
+        .command::<payments::Request>(samples(request), [()])
+        .command::<payments::Capture>(samples(json!([{"receipt": "sim-receipt-o-1"}])), [()])
+        .command::<payments::Decline>(samples(reasons), [()])
+        .command::<payments::Refund>(samples(receipt.clone()), [()])
+        .command::<payments::ConfirmRefund>(samples(receipt), [()])
+        .check();
+}
+
+#[test]
+fn notices_stay_as_they_are() {
+    let total = json!({"amount": 500, "currency": "EUR"});
+    let queue = json!([
+        {"user": "u-1", "letter": {"order_confirmed": {"order": "o-1", "total": total}}},
+        {"user": "u-1", "letter": {"order_cancelled": {"order": "o-1", "reason": "total_too_large"}}},
+    ]);
+    let reasons = json!([
+        {"reason": "unknown_user"}, {"reason": "bad_address"}, {"reason": {"refused": {"code": 550}}},
+    ]);
+    let statuses = json!(["queued", "sent", {"given_up": {"reason": "bad_address"}}]);
+    frozen::<Notice>(&["queued", "given_up.3"])
+        .command::<notifications::Queue>(samples(queue), [()])
+        .command([notifications::Sent {}], [()])
+        .command::<notifications::GiveUp>(samples(reasons), [()])
+        .command([notifications::Show {}], samples(statuses))
+        .check();
 }

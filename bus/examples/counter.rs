@@ -4,7 +4,7 @@
 use bus::{Actor, Bus, Connect, Context, Handle, Host};
 use serde::{Deserialize, Serialize};
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Counter(u64);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

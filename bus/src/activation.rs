@@ -9,30 +9,42 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
 use crate::{
     actor::{Actor, Context},
+    ambient::Ambient,
     command::Command,
     command_set::{AnyReply, Door},
-    commit::{Events, Position, Stored},
+    commit::{Position, Stored},
+    counters::Counters,
     encoding::Encoding,
     envelope::Answer,
     failure::{Failure, Status},
     id::Id,
-    journal::{AppendError, Entry, Journal, ReadError},
+    journal::{AppendError, Batch, Cells, Entry, Journal, ReadError},
     keys::KeyMemory,
     limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, COMMIT_BYTES_MAX, CONFLICTS_MAX},
+    placement::Placement,
+    planted::Plant,
     repeat::{self, identity},
+    snapshot::{self, Draft, Origin, Snapshot, Upkeep},
     subject::Shard,
     time::Timestamp,
+    timer::{Armed, Arming, TimerChange},
+    upcast::{Unreadable, events_of},
 };
 
 /// Where an actor's commits are.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) cells: Arc<dyn Cells>,
+    pub(crate) ambient: Ambient,
+    pub(crate) placement: Arc<Placement>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) shard: Shard,
 }
 
@@ -42,7 +54,18 @@ pub(crate) struct Activation<A: Actor> {
     id: Id<A>,
     state: A,
     version: u64,
+    /// What the last commit calls itself; empty before the first.
+    commit: Box<str>,
     keys: KeyMemory,
+    upkeep: Upkeep,
+    armed: Armed,
+}
+
+/// What a handler decided.
+struct Decided<A: Actor> {
+    events: Vec<A::Event>,
+    timers: Vec<TimerChange>,
+    reply: AnyReply,
 }
 
 /// Whether an actor is in memory.
@@ -60,7 +83,7 @@ enum LoadError {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error("commit {sequence} cannot be decoded: {reason}")]
-    Undecodable { sequence: u64, reason: String },
+    Undecodable { sequence: u64, reason: Unreadable },
 }
 
 /// What one attempt to carry a command out came to.
@@ -123,6 +146,22 @@ impl<A: Actor> Presence<A> {
         }
     }
 
+    /// Whether a snapshot should be written: of an actor `at_rest` also after fewer commits.
+    pub(crate) fn wants_snapshot(&self, at_rest: bool) -> bool {
+        match self {
+            Self::Live(activation) => activation.upkeep.is_due(at_rest),
+            Self::Absent { .. } => false,
+        }
+    }
+
+    /// A snapshot of the actor as it is now.
+    pub(crate) fn draft_snapshot(&mut self, home: &Home) -> Option<Draft> {
+        let Self::Live(activation) = self else { return None };
+        let Activation { id, state, version, commit, keys, armed, upkeep } = &mut **activation;
+        let origin = Origin { id: id.as_str(), sequence: *version, commit };
+        upkeep.draft(home, &origin, state, keys, armed)
+    }
+
     async fn wake(&mut self, home: &Home, id: &Id<A>) -> Result<&mut Activation<A>, LoadError> {
         if let Self::Absent { trust_replicas } = *self {
             let loaded = Activation::load(home, id.clone(), trust_replicas).await?;
@@ -136,40 +175,126 @@ impl<A: Actor> Presence<A> {
 }
 
 impl<A: Actor> Activation<A> {
+    fn unborn(id: Id<A>) -> Self {
+        let (state, keys, armed, upkeep) = Default::default();
+        Self { id, state, version: 0, commit: "".into(), keys, armed, upkeep }
+    }
+
+    /// Folds the actor's commits: those after its snapshot, if it has many and a good one.
     async fn load(home: &Home, id: Id<A>, trust_replicas: bool) -> Result<Self, LoadError> {
-        let mut loaded = Self { id, state: A::default(), version: 0, keys: KeyMemory::default() };
-        loop {
-            let (journal, id) = (&home.journal, loaded.id.as_str());
-            let batch = if trust_replicas {
-                journal.read(&home.shard, id, loaded.version).await?
-            } else {
-                journal.read_from_leader(&home.shard, id, loaded.version).await?
-            };
+        let mut loaded = Self::unborn(id);
+        let first = loaded.read_on(home, trust_replicas).await?;
+        if !first.is_last
+            && let Some(restored) = Self::restore(home, &loaded.id, trust_replicas).await?
+        {
+            return Ok(restored);
+        }
+        loaded.replay_all(home, first, trust_replicas).await?;
+        Ok(loaded)
+    }
+
+    /// The actor as its snapshot has it, and all commits since; none if there is no good one.
+    async fn restore(
+        home: &Home,
+        id: &Id<A>,
+        trust_replicas: bool,
+    ) -> Result<Option<Self>, LoadError> {
+        let Some(snapshot) = snapshot::get::<A>(home, id).await else { return Ok(None) };
+        let Snapshot { sequence, commit, keys, armed, state } = snapshot;
+        let mut restored = Self { state, keys: keys.into(), armed, ..Self::unborn(id.clone()) };
+        // From the snapshot's own commit on: if the journal has another one there, or none, the
+        // snapshot is of another past.
+        restored.version = sequence - 1;
+        let mut tail = restored.read_on(home, trust_replicas).await?;
+        let own = tail.entries.first().filter(|entry| entry.sequence == sequence);
+        if own.and_then(identity).is_none_or(|found| found.commit != commit) {
+            warn!(kind = A::KIND, %id, sequence, "a snapshot is not of this journal, and is ignored");
+            return Ok(None);
+        }
+        (restored.version, restored.commit) = (sequence, commit);
+        #[cfg(debug_assertions)]
+        if !Self::folds_to(home, &restored).await? {
+            error!(kind = A::KIND, %id, sequence, "a snapshot differs from what its commits fold to: \
+                   raise `Actor::STATE` with each change of the state or of `apply`");
+            return Ok(None);
+        }
+        tail.entries.remove(0);
+        // A state that was wrong may make `apply` panic where the right one would not.
+        let replay = AssertUnwindSafe(restored.replay_all(home, tail, trust_replicas));
+        match replay.catch_unwind().await {
+            Ok(replayed) => replayed.map(|()| Some(restored)),
+            Err(_) => {
+                error!(kind = A::KIND, %id, sequence, "folding from a snapshot panicked; it is ignored");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether the commits up to the version of `restored` fold to the same. A long past is not
+    /// gone through.
+    #[cfg(debug_assertions)]
+    async fn folds_to(home: &Home, restored: &Self) -> Result<bool, LoadError> {
+        let mut folded = Self::unborn(restored.id.clone());
+        let mut count = 0;
+        while folded.version < restored.version {
+            let mut batch = folded.read_on(home, false).await?;
+            batch.entries.retain(|entry| entry.sequence <= restored.version);
+            count += batch.entries.len();
+            if batch.entries.is_empty() || count > crate::limits::SNAPSHOT_CHECK_MAX {
+                return Ok(true);
+            }
             for entry in &batch.entries {
-                loaded.replay(entry)?;
+                folded.replay(entry)?;
+            }
+        }
+        let [folded, restored] =
+            [&folded, restored].map(|one| Encoding::MessagePack.encode(&one.state).ok());
+        Ok(folded == restored)
+    }
+
+    async fn read_on(&self, home: &Home, trust_replicas: bool) -> Result<Batch, ReadError> {
+        let (journal, id) = (&home.journal, self.id.as_str());
+        if trust_replicas {
+            journal.read(&home.shard, id, self.version).await
+        } else {
+            journal.read_from_leader(&home.shard, id, self.version).await
+        }
+    }
+
+    /// Folds `batch`, and all that comes after it.
+    async fn replay_all(
+        &mut self,
+        home: &Home,
+        mut batch: Batch,
+        trust_replicas: bool,
+    ) -> Result<(), LoadError> {
+        loop {
+            for entry in &batch.entries {
+                self.replay(entry)?;
             }
             if batch.is_last {
-                return Ok(loaded);
+                return Ok(());
             }
+            batch = self.read_on(home, trust_replicas).await?;
         }
     }
 
     fn replay(&mut self, entry: &Entry) -> Result<(), LoadError> {
-        let commit: Events<A::Event> =
-            Encoding::MessagePack.decode(&entry.bytes).map_err(|malformed| {
-                let reason = malformed.to_string();
-                LoadError::Undecodable { sequence: entry.sequence, reason }
-            })?;
-        self.advance(entry.sequence, &commit.key, commit.at, &commit.events);
+        let commit = events_of::<A>(&entry.bytes)
+            .map_err(|reason| LoadError::Undecodable { sequence: entry.sequence, reason })?;
+        self.advance(entry.sequence, commit);
         Ok(())
     }
 
-    fn advance(&mut self, sequence: u64, key: &str, at: Timestamp, events: &[A::Event]) {
-        for event in events {
+    fn advance<R>(&mut self, sequence: u64, commit: Stored<A::Event, R>) {
+        for event in &commit.events {
             self.state.apply(event);
         }
         self.version = sequence;
-        self.keys.remember(key, sequence, at);
+        self.keys.remember(&commit.key, sequence, commit.at);
+        self.armed.advance(A::KIND, sequence, &commit.key, &commit.timers);
+        self.commit = commit.commit;
+        self.upkeep.count_commit();
     }
 
     /// Tries once. An error leaves it open what the state is.
@@ -179,8 +304,16 @@ impl<A: Actor> Activation<A> {
         door: &Door<A>,
         command: &Command,
     ) -> Result<Attempt, Failure> {
-        if let Some(commit) = repeat::commit_of(home, &self.id, &self.keys, command).await? {
+        if let Some(commit) = repeat::commit_of(home, &self.id, &mut self.keys, command).await? {
             return Ok(Attempt::Answered(repeat::recorded_answer(home, door, command, &commit)));
+        }
+        if let Some((arming, _)) = Arming::behind(command.key.as_str(), &home.shard.stream)
+            && !self.armed.may_fire(arming)
+        {
+            let mut failure =
+                Failure::new(Status::Refused, "the timer was disarmed, armed anew, or has fired");
+            "DISARMED".clone_into(&mut failure.body.code);
+            return self.answer_if_newest(home, Err(failure)).await;
         }
         if let Some(expected) = command.headers.expect_version.filter(|v| *v != self.version) {
             let text = format!("the actor is at version {}, not {expected}", self.version);
@@ -188,22 +321,20 @@ impl<A: Actor> Activation<A> {
             return self.answer_if_newest(home, Err(failure)).await;
         }
         let principal = command.headers.principal.clone();
-        let now = Timestamp::now();
-        let mut ctx = Context::new(self.id.clone(), now, command.key.clone(), principal);
-        let decided = decide(door, &self.state, command, &mut ctx);
-        let events = ctx.into_events();
-        match decided {
+        let now = home.ambient.now();
+        let ctx = Context::new(self.id.clone(), now, command.key.clone(), principal);
+        match decide(door, &self.state, command, ctx) {
             Err(failure) if failure.status == Status::Refused => {
                 self.answer_if_newest(home, Err(failure)).await
             }
             // The command itself is at fault, whatever the state.
             Err(failure) => Ok(Attempt::Answered(self.answer(home, Err(failure)))),
-            Ok(reply) if events.is_empty() => {
-                let body = in_encoding(&reply, command.encoding);
-                drop(reply);
+            Ok(decided) if decided.events.is_empty() && decided.timers.is_empty() => {
+                let body = in_encoding(&decided.reply, command.encoding);
+                drop(decided);
                 self.answer_if_newest(home, body).await
             }
-            Ok(reply) => self.commit(home, command, now, events, reply).await,
+            Ok(decided) => self.commit(home, command, now, decided).await,
         }
     }
 
@@ -213,31 +344,34 @@ impl<A: Actor> Activation<A> {
         home: &Home,
         command: &Command,
         now: Timestamp,
-        events: Vec<A::Event>,
-        reply: AnyReply,
+        decided: Decided<A>,
     ) -> Result<Attempt, Failure> {
+        let Decided { events, timers, reply } = decided;
         let body = match in_encoding(&reply, command.encoding) {
             Ok(body) => body,
             Err(failure) => return Ok(Attempt::Answered(self.answer(home, Err(failure)))),
         };
+        let forgetful = Plant::NoKeyRecord.is_here().then(|| home.ambient.key());
+        let key = forgetful.as_ref().unwrap_or(&command.key);
         let commit = Stored {
-            commit: uuid::Uuid::new_v4().simple().to_string().into(),
+            shape: A::SHAPE,
+            commit: home.ambient.token().into(),
             at: now,
             command: command.name.clone(),
-            key: command.key.as_str().into(),
+            key: key.as_str().into(),
             digest: command.digest().into(),
             cause: command.headers.cause.clone(),
             principal: command.headers.principal.clone(),
             trace: command.headers.trace.clone(),
             events,
+            timers,
             reply,
         };
         let bytes = match encoded(&commit) {
             Ok(bytes) => bytes,
             Err(failure) => return Ok(Attempt::Answered(self.answer(home, Err(failure)))),
         };
-        let appended =
-            home.journal.append(&home.shard, self.id.as_str(), self.version, bytes).await;
+        let appended = self.append(home, bytes).await;
         let sequence = match appended {
             Ok(sequence) => sequence,
             Err(AppendError::Refused(reason)) => {
@@ -250,15 +384,40 @@ impl<A: Actor> Activation<A> {
                 let failure = Failure::new(Status::TooLarge, text);
                 return Ok(Attempt::Answered(self.answer(home, Err(failure))));
             }
-            Err(AppendError::Conflict | AppendError::Unknown) => {
+            Err(error @ (AppendError::Conflict | AppendError::Unknown)) => {
                 match self.find_own(home, &commit.commit, command.deadline).await? {
                     Some(sequence) => sequence,
-                    None => return Ok(Attempt::Overtaken),
+                    None => {
+                        if error == AppendError::Conflict {
+                            home.counters.count_late_write();
+                        }
+                        return Ok(Attempt::Overtaken);
+                    }
                 }
             }
         };
-        self.advance(sequence, &commit.key, now, &commit.events);
+        home.counters.count_commit();
+        self.advance(sequence, commit);
         Ok(Attempt::Answered(self.answer(home, Ok(body))))
+    }
+
+    async fn append(&self, home: &Home, commit: Bytes) -> Result<u64, AppendError> {
+        let Home { journal, shard, .. } = home;
+        let mut expected = self.version;
+        if Plant::NoVersionCheck.is_here() {
+            let last = journal.last(shard, self.id.as_str()).await;
+            expected = last.map_or(0, |last| last.map_or(0, |entry| entry.sequence));
+        }
+        if Plant::ReplyBeforeAppend.is_here() {
+            let bounds = journal.bounds(&shard.stream).await;
+            let guess = bounds.map_or(0, |bounds| bounds.last_sequence) + 1;
+            let (journal, shard, id) = (journal.clone(), shard.clone(), self.id.clone());
+            tokio::spawn(
+                async move { journal.append(&shard, id.as_str(), expected, commit).await },
+            );
+            return Ok(guess);
+        }
+        journal.append(shard, self.id.as_str(), expected, commit).await
     }
 
     /// The conflict rule: whether the commit we are in doubt about is the actor's last one.
@@ -319,13 +478,15 @@ fn decide<A: Actor>(
     door: &Door<A>,
     state: &A,
     command: &Command,
-    ctx: &mut Context<A>,
-) -> Result<AnyReply, Failure> {
-    let call = AssertUnwindSafe(|| (door.decide)(state, &command.body, command.encoding, ctx));
-    std::panic::catch_unwind(call).unwrap_or_else(|_| {
+    mut ctx: Context<A>,
+) -> Result<Decided<A>, Failure> {
+    let call = AssertUnwindSafe(|| (door.decide)(state, &command.body, command.encoding, &mut ctx));
+    let decided = std::panic::catch_unwind(call).unwrap_or_else(|_| {
         error!(kind = A::KIND, command = door.name, trace = ?command.headers.trace, "a handler panicked");
         Err(Failure::new(Status::Internal, format!("the handler of `{}` panicked", door.name)))
-    })
+    });
+    let reply = decided?;
+    Ok(Decided { events: ctx.events, timers: ctx.timers.into_changes()?, reply })
 }
 
 fn not_loaded<A: Actor>(id: &Id<A>, error: &LoadError) -> Answer {
@@ -333,6 +494,10 @@ fn not_loaded<A: Actor>(id: &Id<A>, error: &LoadError) -> Answer {
         LoadError::Read(error) => {
             warn!(kind = A::KIND, %id, %error, "an actor could not be loaded");
             Failure::new(Status::Unavailable, error.to_string())
+        }
+        LoadError::Undecodable { reason: Unreadable::Newer { .. }, .. } => {
+            warn!(kind = A::KIND, %id, %error, "newer code has written here");
+            Failure::new(Status::Unavailable, format!("the actor needs newer code: {error}"))
         }
         LoadError::Undecodable { .. } => {
             error!(kind = A::KIND, %id, %error, "an actor's journal cannot be read");

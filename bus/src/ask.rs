@@ -65,15 +65,24 @@ pub struct Ask<A, C> {
 }
 
 impl<A: Handle<C>, C: Wire> Ask<A, C> {
-    /// The idempotency key: repeats with the same key get the first one's reply. Without it, a
-    /// new one.
+    /// The idempotency key: repeats with the same key get the first one's reply, and with
+    /// another command or body a refusal (422). Without it, a new one.
+    ///
+    /// A repeat that says when its key was first sent is recognised for ever: see
+    /// [`key_first_sent`](Self::key_first_sent). One that does not counts as sent now. It is
+    /// surely recognised while its commit is among the actor's last
+    /// [`KEYS_KEPT_MIN`](crate::limits::KEYS_KEPT_MIN), or was stored within the last
+    /// [`CLOCK_SKEW_MAX`](crate::limits::CLOCK_SKEW_MAX); after that it is carried out anew.
+    /// Over the wire the same holds for `Cb-Key` with and without `Cb-Key-Time`.
     pub fn key(mut self, key: Key) -> Self {
         self.headers.key = Some(key);
         self
     }
 
-    /// When the key was first used, if that was not now: a key as old as that is then looked
-    /// for as far back.
+    /// When the key was first used, if that was not now. A key as old as that is looked for in
+    /// the actor's journal from that time on, so a repeat is recognised however late it comes.
+    /// A key that is not there has all commits since then searched: for an actor that made a
+    /// million of them that takes longer than most budgets.
     pub fn key_first_sent(mut self, at: Timestamp) -> Self {
         self.headers.key_time = Some(at);
         self
@@ -119,8 +128,8 @@ impl<A: Handle<C>, C: Wire> Ask<A, C> {
             .encode(&self.command)
             .map_err(|malformed| AskError::Failed(Failure::malformed(malformed)))?;
         self.headers.content_type = Some(encoding.content_type().into());
-        self.headers.key.get_or_insert_with(Key::random);
-        self.headers.key_time.get_or_insert_with(Timestamp::now);
+        self.headers.key.get_or_insert_with(|| self.bus.ambient().key());
+        self.headers.key_time.get_or_insert_with(|| self.bus.ambient().now());
         let subject = subject::command(A::KIND, self.id.as_str(), <A as Handle<C>>::NAME);
         let called = self.bus.call(&subject, self.headers, body.into(), self.timeout).await;
         let answer = called.map_err(|NoAnswer(after)| AskError::NoReply(after))?;

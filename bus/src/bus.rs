@@ -3,28 +3,41 @@
 //! [`Bus::call`] knows how often and how long to try. Every ask has a key, so trying again is
 //! safe.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    activation::Home,
     actor::Actor,
+    ambient::Ambient,
     ask::ActorRef,
     commit::AnyCommit,
+    counters::{Counters, Counts},
+    dead::DeadLetters,
     envelope::{Answer, RequestHeaders},
     error::Error,
     failure::{Failure, Status},
     id::{Id, is_token},
     journal::{
-        Journal,
+        Cells, Journal, Post,
         nats::{NatsJournal, check_server},
     },
-    limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, ASK_TIMEOUT_MAX, ATTEMPT_TIMEOUT},
+    limits::{
+        ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, ASK_TIMEOUT_MAX, ATTEMPT_TIMEOUT, NODES_AT_ONCE_MAX,
+        RETRY_HINT_MAX,
+    },
     live::{Live, LiveReaders, decode_any},
+    placement::{Placement, Way},
     projection::{Projection, Rows},
     subject::{self, Shard},
-    transport::{NoReply, Transport},
+    time::Timestamp,
+    transport::{Inbox, Network, NoReply, nats::NatsNetwork},
 };
 
 /// Where NATS is, and what is asked of it.
@@ -65,10 +78,15 @@ pub struct Bus {
 
 #[derive(Debug)]
 struct Inner {
-    transport: Transport,
+    network: Arc<dyn Network>,
     journal: Arc<dyn Journal>,
+    post: Arc<dyn Post>,
+    cells: Arc<dyn Cells>,
+    ambient: Ambient,
     live: LiveReaders,
     node: String,
+    placement: Arc<Placement>,
+    counters: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
 }
 
 impl Bus {
@@ -78,13 +96,26 @@ impl Bus {
     /// [`Error::Connect`] if nothing answers; [`Error::Unfit`] if the server is too old, has no
     /// JetStream, or acknowledges writes before they are on disk.
     pub async fn connect(options: &Connect) -> Result<Self, Error> {
-        let transport = Transport::connect(&options.url).await?;
-        check_server(transport.client(), &options.monitor_urls, options.allow_lazy_sync).await?;
-        let journal = NatsJournal::new(&transport, options.replicas);
-        let node = uuid::Uuid::new_v4().simple().to_string();
-        let journal: Arc<dyn Journal> = Arc::new(journal);
+        let network = NatsNetwork::connect(&options.url).await?;
+        check_server(network.client(), &options.monitor_urls, options.allow_lazy_sync).await?;
+        let journal = Arc::new(NatsJournal::new(&network, options.replicas));
+        Ok(Self::new(Arc::new(network), journal, Ambient::Real))
+    }
+
+    /// A bus on any network and journal.
+    pub(crate) fn new<J: Journal + Post + Cells>(
+        network: Arc<dyn Network>,
+        journal: Arc<J>,
+        ambient: Ambient,
+    ) -> Self {
         let live = LiveReaders::new(journal.clone());
-        Ok(Self { inner: Arc::new(Inner { transport, journal, live, node }) })
+        let node = ambient.token();
+        let (post, cells) = (journal.clone(), journal.clone());
+        let placement = Placement::new(&node, network.clone(), journal.clone());
+        let (placement, counters) = (Arc::new(placement), Mutex::default());
+        let inner =
+            Inner { network, journal, post, cells, ambient, live, node, placement, counters };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Addresses an actor. It need not exist: its first command brings it to life.
@@ -97,6 +128,12 @@ impl Bus {
     #[must_use]
     pub fn rows<P: Projection>(&self) -> Rows<P> {
         Rows::new(self.clone())
+    }
+
+    /// What followers could not carry out.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.clone())
     }
 
     /// The commits of one actor after sequence `after`, oldest first.
@@ -172,14 +209,82 @@ impl Bus {
             return false;
         }
         let subject = subject::command(kind, "anybody", "there-");
-        let called = self.call(&subject, RequestHeaders::default(), Bytes::new(), timeout).await;
+        // Anybody's answer will do, not only that of the actor's owner.
+        let headers = RequestHeaders { is_forwarded: true, ..RequestHeaders::default() };
+        let called = self.call(&subject, headers, Bytes::new(), timeout).await;
         called.is_ok_and(|answer| {
             answer.outcome.is_err_and(|failure| failure.status == Status::NotFound)
         })
     }
 
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.inner.transport
+    /// What an actor of the shard needs of the bus.
+    pub(crate) fn home(&self, shard: Shard) -> Home {
+        Home {
+            journal: self.inner.journal.clone(),
+            cells: self.inner.cells.clone(),
+            ambient: self.inner.ambient.clone(),
+            placement: self.inner.placement.clone(),
+            counters: self.counters(&shard.kind),
+            shard,
+        }
+    }
+
+    /// What happened to the actors of `kind` in this process.
+    #[must_use]
+    pub fn counts(&self, kind: &str) -> Counts {
+        self.counters(&kind.into()).counts()
+    }
+
+    fn counters(&self, kind: &Arc<str>) -> Arc<Counters> {
+        let counters = self.inner.counters.lock();
+        let mut counters = counters.unwrap_or_else(PoisonError::into_inner);
+        counters.entry(kind.clone()).or_default().clone()
+    }
+
+    pub(crate) fn placement(&self) -> &Arc<Placement> {
+        &self.inner.placement
+    }
+
+    /// Takes all that is sent to `subject`.
+    pub(crate) async fn own_inbox(&self, subject: String) -> Result<Inbox, Error> {
+        Inbox::open(&self.inner.network, subject, None).await
+    }
+
+    /// Takes requests on `subject`, shared with everyone in the same queue group.
+    pub(crate) async fn inbox(&self, subject: String, queue: &str) -> Result<Inbox, Error> {
+        Inbox::open(&self.inner.network, subject, Some(queue)).await
+    }
+
+    /// Takes all that is sent to `subject`.
+    pub(crate) async fn listen(&self, subject: String) -> Result<Inbox, Error> {
+        Inbox::open(&self.inner.network, subject, None).await
+    }
+
+    pub(crate) fn network(&self) -> &Arc<dyn Network> {
+        &self.inner.network
+    }
+
+    pub(crate) fn post(&self) -> &Arc<dyn Post> {
+        &self.inner.post
+    }
+
+    pub(crate) fn cells(&self) -> &Arc<dyn Cells> {
+        &self.inner.cells
+    }
+
+    /// What this bus's clock says: in a simulation, the simulation's.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.ambient.now()
+    }
+
+    /// The name of this node, which nobody else has.
+    pub(crate) fn node(&self) -> &str {
+        &self.inner.node
+    }
+
+    pub(crate) fn ambient(&self) -> &Ambient {
+        &self.inner.ambient
     }
 
     pub(crate) fn journal(&self) -> &Arc<dyn Journal> {
@@ -189,7 +294,7 @@ impl Bus {
     /// Sends a request until it is answered or `timeout` is over.
     ///
     /// "Nobody there", "busy" and silence are tried again: while a service moves or restarts,
-    /// its callers wait a little and see no error.
+    /// its callers wait a little and see no error. Commands go to their actor's owner first.
     pub(crate) async fn call(
         &self,
         subject: &str,
@@ -199,7 +304,8 @@ impl Bus {
     ) -> Result<Answer, NoAnswer> {
         let deadline = Instant::now() + timeout.min(ASK_TIMEOUT_MAX);
         let (mut attempt_timeout, mut pause) = (ATTEMPT_TIMEOUT, ASK_AGAIN_AFTER);
-        let mut is_in_doubt = false;
+        let (mut is_in_doubt, mut at_once) = (false, 0);
+        let mut way = Way::of(&self.inner.placement, subject, &headers);
         let mut last = Failure::new(Status::Unavailable, "nobody serves this now");
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -207,19 +313,29 @@ impl Bus {
                 return if is_in_doubt { Err(NoAnswer(timeout)) } else { Ok(Answer::failed(last)) };
             }
             headers.budget = Some(left);
-            let attempt = self.inner.transport.request(
-                subject.to_owned(),
+            let to = way.next(&mut headers);
+            let began = Instant::now();
+            let attempt = self.inner.network.request(
+                to,
                 headers.to_map(),
                 body.clone(),
                 attempt_timeout.min(left),
             );
-            match attempt.await {
+            match way.follow(attempt).await {
                 Ok(message) => {
-                    let answer = Answer::from_message(message.headers.as_ref(), &message.payload);
+                    let answer = Answer::from_message(message.headers.as_ref(), &message.body);
                     match answer.outcome {
-                        Err(failure) if is_worth_repeating(&failure) => last = failure,
+                        Err(failure) if is_worth_repeating(&failure) => {
+                            pause = pause.max(hint(&failure));
+                            last = failure;
+                        }
                         _ => return Ok(answer),
                     }
+                }
+                // Its owner has gone; somebody else is asked at once.
+                Err(NoReply::NobodyThere) if way.is_direct() && at_once < NODES_AT_ONCE_MAX => {
+                    at_once += 1;
+                    continue;
                 }
                 Err(NoReply::NobodyThere) => {}
                 Err(NoReply::TooLarge) => {
@@ -232,13 +348,22 @@ impl Bus {
                 Err(NoReply::TimedOut) => {
                     is_in_doubt = true;
                     attempt_timeout = attempt_timeout.saturating_mul(2);
-                    continue;
+                    // A node known to be silent is given up at once; but not again and again.
+                    if began.elapsed() >= ASK_AGAIN_AFTER {
+                        continue;
+                    }
                 }
             }
             sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
             pause = (pause * 2).min(ASK_AGAIN_AFTER_MAX);
         }
     }
+}
+
+/// How long who refused asks to be left alone.
+fn hint(failure: &Failure) -> Duration {
+    let asked = failure.body.retry_after_ms.map(|ms| Duration::from_millis(ms.into()));
+    asked.unwrap_or_default().min(RETRY_HINT_MAX)
 }
 
 /// No reply came within this time.

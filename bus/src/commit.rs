@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
-use crate::{actor::Actor, id::Id, time::Timestamp};
+use crate::{actor::Actor, id::Id, time::Timestamp, timer::TimerChange};
 
 /// The position of a commit: its stream and its sequence there. Shown as `EVT_order_0@1234`.
 ///
@@ -32,6 +32,15 @@ impl fmt::Display for Position {
     }
 }
 
+impl Position {
+    /// The kind of the actor whose commit it is; `None` if it is of another stream than one of
+    /// commits.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        crate::subject::kind_of_stream(&self.stream)
+    }
+}
+
 impl std::str::FromStr for Position {
     type Err = InvalidPosition;
 
@@ -46,9 +55,25 @@ impl std::str::FromStr for Position {
     }
 }
 
+/// The shape of commits that name none.
+pub(crate) const FIRST_SHAPE: u32 = 1;
+
+fn first_shape() -> u32 {
+    FIRST_SHAPE
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_first_shape(shape: &u32) -> bool {
+    *shape == FIRST_SHAPE
+}
+
 /// The stored shape. `E` is one event, `R` the reply; readers name only what they need.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stored<E, R> {
+    /// The shape of the events: see [`Actor::SHAPE`]. The first field, so that it can be seen
+    /// without decoding the rest.
+    #[serde(default = "first_shape", skip_serializing_if = "is_first_shape")]
+    pub(crate) shape: u32,
     /// Unique to this attempt to store: tells our own commit from another's after a lost ack.
     pub(crate) commit: Box<str>,
     pub(crate) at: Timestamp,
@@ -63,6 +88,9 @@ pub(crate) struct Stored<E, R> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trace: Option<Box<str>>,
     pub(crate) events: Vec<E>,
+    /// What becomes of the actor's timers, in order; one change for each at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) timers: Vec<TimerChange>,
     pub(crate) reply: R,
 }
 
@@ -75,6 +103,7 @@ pub(crate) struct Identity {
     pub(crate) commit: Box<str>,
     pub(crate) key: Box<str>,
     pub(crate) digest: Box<str>,
+    pub(crate) at: Timestamp,
 }
 
 /// Facts about a commit that all of its events share.
@@ -129,6 +158,31 @@ pub struct AnyCommit {
 }
 
 impl<E, R> Stored<E, R> {
+    /// The same commit with its events read otherwise.
+    pub(crate) fn try_map<F, X>(
+        self,
+        read: impl FnMut(E) -> Result<F, X>,
+    ) -> Result<Stored<F, R>, X> {
+        let Self { shape, commit, at, command, key, digest, cause, principal, trace, .. } = self;
+        let timers = self.timers;
+        let events = self.events.into_iter().map(read).collect::<Result<_, X>>()?;
+        let reply = self.reply;
+        Ok(Stored {
+            shape,
+            commit,
+            at,
+            command,
+            key,
+            digest,
+            cause,
+            principal,
+            trace,
+            events,
+            timers,
+            reply,
+        })
+    }
+
     pub(crate) fn info(&self, position: Position) -> CommitInfo {
         CommitInfo {
             position,
@@ -173,6 +227,7 @@ mod tests {
     #[test]
     fn a_commit_can_be_read_as_plain_json() {
         let stored = Stored {
+            shape: FIRST_SHAPE,
             commit: "c".into(),
             at: Timestamp::from_millis(1),
             command: "receive".into(),
@@ -182,6 +237,7 @@ mod tests {
             principal: None,
             trace: None,
             events: vec![serde_json::json!({"received": {"quantity": 5}})],
+            timers: Vec::new(),
             reply: serde_json::json!({"available": 5}),
         };
         let bytes = rmp_serde::to_vec_named(&stored).expect("plain data");

@@ -13,17 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Actor, Context, Handle, Id, Key,
     activation::{Home, Presence},
+    ambient::Ambient,
     command::{Command, deadline},
     command_set::{CommandSet, Door},
     encoding::Encoding,
     envelope::{Answer, RequestHeaders},
     error::Error,
     journal::{
-        AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError,
+        AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source,
         nats::NatsJournal,
     },
+    placement::Placement,
     subject::Shard,
-    transport::Transport,
+    transport::nats::NatsNetwork,
 };
 
 /// What happens to the next append.
@@ -135,12 +137,23 @@ impl Journal for Doubtful {
         self.inner.follow(stream, sequence)
     }
 
+    fn before<'a>(
+        &'a self,
+        shard: &'a Shard,
+        time: crate::time::Timestamp,
+    ) -> BoxFuture<'a, Result<u64, ReadError>> {
+        self.inner.before(shard, time)
+    }
+
+    fn release<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, ()> {
+        self.inner.release(source)
+    }
+
     fn deliver<'a>(
         &'a self,
-        stream: &'a str,
-        follower: &'a str,
+        source: &'a Source,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Delivery, ReadError>>, ReadError>> {
-        self.inner.deliver(stream, follower)
+        self.inner.deliver(source)
     }
 
     fn probe<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<(), Error>> {
@@ -148,7 +161,7 @@ impl Journal for Doubtful {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Tally(u64);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -205,10 +218,18 @@ fn total(answer: &Answer) -> u64 {
 #[tokio::test]
 async fn an_append_in_doubt_takes_effect_once_and_is_answered_once() {
     let server = TestServer::own().await;
-    let transport = Transport::connect(&server.url).await.expect("up");
+    let transport = NatsNetwork::connect(&server.url).await.expect("up");
     let inner = Arc::new(NatsJournal::new(&transport, 1));
-    let doubtful = Arc::new(Doubtful { inner, fault: Mutex::new(Fault::None) });
-    let home = Home { journal: doubtful.clone(), shard: Shard::of("tally") };
+    let doubtful = Arc::new(Doubtful { inner: inner.clone(), fault: Mutex::new(Fault::None) });
+    let placement = Placement::new("me", Arc::new(transport), inner.clone());
+    let home = Home {
+        journal: doubtful.clone(),
+        cells: inner,
+        ambient: Ambient::Real,
+        placement: Arc::new(placement),
+        counters: Arc::default(),
+        shard: Shard::of("tally"),
+    };
     home.journal.provision(&home.shard).await.expect("provisioned");
     let doors: Vec<Door<Tally>> = <Tally as Actor>::Commands::doors();
     for fault in [Fault::None, Fault::AckLost, Fault::Lost, Fault::Late] {

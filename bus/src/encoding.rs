@@ -56,6 +56,16 @@ impl Encoding {
         }
     }
 
+    /// Which encoding `body` probably is in, without reading it: to refuse it at no cost. No
+    /// JSON text begins with a byte above 127, and all maps of MessagePack do.
+    pub(crate) fn likely(content_type: Option<&str>, body: &[u8]) -> Self {
+        let named = content_type.and_then(|_| Self::detect(content_type, body));
+        named.unwrap_or(match body.first() {
+            Some(128..) => Self::MessagePack,
+            _ => Self::Json,
+        })
+    }
+
     /// Writes `value`.
     ///
     /// # Errors

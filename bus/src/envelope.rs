@@ -9,6 +9,7 @@ use crate::{
     encoding::Encoding,
     failure::{Failure, Status},
     id::Key,
+    limits::AFTER_MAX,
     subject,
     time::Timestamp,
 };
@@ -23,8 +24,11 @@ pub(crate) struct RequestHeaders {
     pub(crate) cause: Option<Box<str>>,
     pub(crate) principal: Option<Box<str>>,
     pub(crate) expect_version: Option<u64>,
-    pub(crate) after: Option<Position>,
+    /// All of these are to be included.
+    pub(crate) after: Vec<Position>,
     pub(crate) trace: Option<Box<str>>,
+    /// Who receives it is to carry it out, wherever the actor lives.
+    pub(crate) is_forwarded: bool,
 }
 
 impl RequestHeaders {
@@ -49,8 +53,9 @@ impl RequestHeaders {
             expect_version: parsed(subject::EXPECT_VERSION, text(subject::EXPECT_VERSION), |v| {
                 v.parse().ok()
             })?,
-            after: parsed(subject::AFTER, text(subject::AFTER), |v| v.parse().ok())?,
+            after: parsed(subject::AFTER, text(subject::AFTER), positions)?.unwrap_or_default(),
             trace: bounded(subject::TRACE, text(subject::TRACE))?,
+            is_forwarded: text(subject::FORWARDED).is_some(),
         })
     }
 
@@ -69,8 +74,10 @@ impl RequestHeaders {
         put(subject::CAUSE, self.cause.as_deref().map(str::to_owned));
         put(subject::PRINCIPAL, self.principal.as_deref().map(str::to_owned));
         put(subject::EXPECT_VERSION, self.expect_version.map(|version| version.to_string()));
-        put(subject::AFTER, self.after.as_ref().map(ToString::to_string));
+        let after: Vec<String> = self.after.iter().map(ToString::to_string).collect();
+        put(subject::AFTER, (!after.is_empty()).then(|| after.join(",")));
         put(subject::TRACE, self.trace.as_deref().map(str::to_owned));
+        put(subject::FORWARDED, self.is_forwarded.then(|| "1".to_owned()));
         map
     }
 }
@@ -84,6 +91,12 @@ fn parsed<T>(
         None => Ok(None),
         Some(text) => parse(text).map(Some).ok_or_else(|| bad_header(name)),
     }
+}
+
+/// Positions with commas between them.
+fn positions(text: &str) -> Option<Vec<Position>> {
+    let positions: Option<Vec<_>> = text.split(',').map(|one| one.trim().parse().ok()).collect();
+    positions.filter(|positions| positions.len() <= AFTER_MAX)
 }
 
 /// Free text that is stored with the commit: bounded, so that it cannot outgrow it.
@@ -155,7 +168,8 @@ mod tests {
             key_time: Some(Timestamp::from_millis(7)),
             budget: Some(Duration::from_millis(1_500)),
             expect_version: Some(3),
-            after: "EVT_order_0@9".parse().ok(),
+            after: positions("EVT_order_0@9, EVT_item_0@1").expect("two"),
+            is_forwarded: true,
             ..RequestHeaders::default()
         };
         let back = RequestHeaders::parse(Some(&headers.to_map())).expect("as written");
@@ -164,6 +178,7 @@ mod tests {
         assert_eq!(back.budget, headers.budget);
         assert_eq!(back.expect_version, headers.expect_version);
         assert_eq!(back.after, headers.after);
+        assert_eq!(back.is_forwarded, headers.is_forwarded);
     }
 
     #[test]

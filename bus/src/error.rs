@@ -41,6 +41,12 @@ pub enum Error {
         /// What was wrong.
         reason: String,
     },
+    /// There is no dead letter of this number: it was replayed or dropped, or never was.
+    #[error("there is no dead letter {0}")]
+    NoDeadLetter(u64),
+    /// The body given for a dead letter cannot take the place of its own.
+    #[error("the dead letter cannot be mended so: {0}")]
+    Mended(String),
     /// The host was put together wrongly.
     #[error("{0}")]
     Misconfigured(String),

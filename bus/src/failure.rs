@@ -109,6 +109,9 @@ pub struct ErrorBody {
     /// Whether asking again, with the same key, may give another answer.
     #[serde(default)]
     pub retry: bool,
+    /// After how many milliseconds asking again may help, if that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u32>,
     /// The field that was wrong, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
@@ -130,6 +133,7 @@ impl Failure {
             code: status.code().to_owned(),
             message: message.into(),
             retry: status.retry(),
+            retry_after_ms: None,
             field: None,
             detail: Map::new(),
         };
@@ -254,5 +258,17 @@ mod tests {
         let failure = Failure::decode(503, b"\xc1");
         assert_eq!(failure.status, Status::Unavailable);
         assert!(failure.body.retry);
+    }
+
+    #[test]
+    fn the_wires_page_tells_every_status_as_it_is() {
+        let page = include_str!("../../docs/wire.md");
+        for status in Status::ALL {
+            let row =
+                page.lines().find(|line| line.starts_with(&format!("| {} |", status.number())));
+            let row = row.unwrap_or_else(|| panic!("docs/wire.md has no {}", status.number()));
+            assert!(row.contains(&format!("`{}`", status.code())), "{row}");
+            assert!(row.ends_with(if status.retry() { "| yes |" } else { "| no |" }), "{row}");
+        }
     }
 }

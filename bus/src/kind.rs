@@ -1,21 +1,22 @@
 //! All activations of one kind on this node: a mailbox each, and work only where mail is.
 //!
-//! An idle activation is an entry in a map, not a task. A task runs for an actor while its
-//! mailbox has something in it, so one actor decides one thing at a time.
+//! A task runs for an actor while its mailbox has something in it, so one actor decides one
+//! thing at a time. What comes in is put on its desk without reading its body, so a flood of
+//! one actor costs the others nothing.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasher, RandomState},
+    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
@@ -24,43 +25,36 @@ use crate::{
     actor::Actor,
     command::{Command, deadline},
     command_set::{CommandSet, Door},
+    desks::{Bounds, Desks, Job, Place, Posted, Room},
+    discovery::Tally,
     encoding::Encoding,
     envelope::{Answer, RequestHeaders},
     failure::{Failure, Status},
-    id::{Id, Key},
-    limits::{ACTIVATIONS_MAX, COMMAND_BYTES_MAX, MAILBOX_MAX},
+    id::Id,
+    limits::{
+        COMMAND_BYTES_MAX, FORWARDS_MAX, PASSIVATE_MOVED_AFTER, RETRY_HINT_MAX, RETRY_HINT_MIN,
+        SNAPSHOTS_WRITTEN_MAX,
+    },
+    placement::Relayed,
     subject,
     transport::Inbound,
 };
-
-/// How many maps share the activations, so that their locks are rarely contended.
-const SHELVES: usize = 64;
 
 /// One kind as this node hosts it.
 #[derive(Debug)]
 pub(crate) struct Kind<A: Actor> {
     home: Home,
     doors: HashMap<&'static str, Door<A>>,
-    shelves: Vec<Mutex<HashMap<Box<str>, Desk<A>>>>,
-    hasher: RandomState,
-    active: AtomicUsize,
+    desks: Desks<A>,
+    room: Arc<Room>,
+    tally: Arc<Tally>,
+    /// Commands handed on to where their actor lives, and not yet answered.
+    forwarding: AtomicUsize,
+    /// The count of changes of who is there, when moved actors were last looked for.
+    seen_changes: AtomicU64,
     tasks: TaskTracker,
-}
-
-/// One actor's place: its mail, and itself unless somebody is working on it.
-#[derive(Debug)]
-struct Desk<A: Actor> {
-    mailbox: VecDeque<Job>,
-    /// `None` while a task has it.
-    presence: Option<Presence<A>>,
-    last_used: Instant,
-}
-
-/// A command and whom to answer.
-#[derive(Debug)]
-struct Job {
-    command: Command,
-    inbound: Inbound,
+    /// One for each snapshot that may be written at the same time.
+    snapshots: Arc<Semaphore>,
 }
 
 /// A kind whose actor type is not known where it is used.
@@ -72,75 +66,135 @@ pub(crate) trait AnyKind: Send + Sync {
     fn passivate(&self, idle: Duration);
 
     fn home(&self) -> &Home;
+
+    /// What its commands have done here.
+    fn tally(&self) -> &Arc<Tally>;
 }
 
 impl<A: Actor> Kind<A> {
-    pub(crate) fn new(home: Home, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(home: Home, tasks: TaskTracker, room: Arc<Room>) -> Self {
         let doors = A::Commands::doors().into_iter().map(|door| (door.name, door)).collect();
-        let shelves = std::iter::repeat_with(Mutex::default).take(SHELVES).collect();
-        let hasher = RandomState::new();
-        Self { home, doors, shelves, hasher, active: AtomicUsize::new(0), tasks }
+        let tally = Arc::new(Tally::new(A::Commands::NAMES));
+        let desks = Desks::new(Bounds::default());
+        let (forwarding, seen_changes) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let snapshots = Arc::new(Semaphore::new(SNAPSHOTS_WRITTEN_MAX));
+        Self { home, doors, desks, room, tally, forwarding, seen_changes, tasks, snapshots }
     }
 
-    fn shelf(&self, id: &str) -> MutexGuard<'_, HashMap<Box<str>, Desk<A>>> {
-        let hash = usize::try_from(self.hasher.hash_one(id) % SHELVES as u64).unwrap_or(0);
-        // A panic while the lock was held left no half-made entry: every step under it is whole.
-        self.shelves[hash].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts the job in its actor's mailbox, and has somebody work on it.
-    fn post(self: Arc<Self>, id: &str, job: Job) {
-        let mut shelf = self.shelf(id);
-        if !shelf.contains_key(id) {
-            if self.active.load(Ordering::Relaxed) >= ACTIVATIONS_MAX {
-                drop(shelf);
-                return self.refuse(job, "this node has as many actors in memory as it may");
+    /// Puts the job on its actor's desk, and has somebody work on it.
+    fn post(self: Arc<Self>, id: &str, mut job: Job) {
+        // The rest of what came needs no memory while the command waits.
+        job.inbound.message.headers = None;
+        job.inbound.message.body = Bytes::new();
+        match self.desks.post(id, job) {
+            Posted::Waits => {}
+            Posted::Begins(id, presence) => {
+                let kind = self.clone();
+                self.tasks.spawn(async move { kind.work(&id, presence).await });
             }
-            self.active.fetch_add(1, Ordering::Relaxed);
+            Posted::NoRoom { job, reason, waiting } => {
+                self.refuse(*job, reason, waiting);
+            }
         }
-        let desk = shelf.entry(id.into()).or_insert_with(Desk::empty);
-        if desk.mailbox.len() >= MAILBOX_MAX {
-            drop(shelf);
-            return self.refuse(job, "too many commands wait for this actor");
+    }
+
+    /// Takes the job in, or hands it on if its actor lives elsewhere.
+    fn place(self: Arc<Self>, id: Box<str>, job: Job) {
+        let stays = subject::is_direct(&job.inbound.message.subject)
+            || job.command.headers.is_forwarded
+            || self.home.placement.elsewhere(A::KIND, &id).is_none();
+        if stays {
+            return self.post(&id, job);
         }
-        desk.mailbox.push_back(job);
-        if let Some(presence) = desk.presence.take() {
-            drop(shelf);
-            let id: Box<str> = id.into();
-            let kind = self.clone();
-            self.tasks.spawn(async move { kind.work(&id, presence).await });
+        if self.forwarding.fetch_add(1, Ordering::Relaxed) >= FORWARDS_MAX {
+            self.forwarding.fetch_sub(1, Ordering::Relaxed);
+            return self.refuse(job, "too many commands wait for other nodes", 0);
         }
+        let kind = self.clone();
+        self.tasks.spawn(async move {
+            kind.clone().forward(&id, job).await;
+            kind.forwarding.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    /// Hands the job on and its answer back; carries it out here if nobody takes it.
+    async fn forward(self: Arc<Self>, id: &str, job: Job) {
+        let Home { placement, ambient, counters, .. } = &self.home;
+        let (inbound, command) = (&job.inbound, &job.command);
+        match placement.forward((A::KIND, id), inbound, command, ambient.now()).await {
+            Relayed::Answered(reply) => {
+                counters.count_forwarded();
+                job.inbound.answer(reply.headers.unwrap_or_default(), reply.body.into()).await;
+            }
+            Relayed::Expired => {
+                let text = "the actor's node did not answer in time; the command may have been \
+                            carried out";
+                let failure = Failure::new(Status::Expired, text);
+                self.fail(job.inbound, &job.command.name, failure, job.command.encoding);
+            }
+            Relayed::NotTaken => self.post(id, job),
+        }
+    }
+
+    /// Whether actors may have moved to other nodes since this was last asked.
+    fn may_have_moved(&self) -> bool {
+        let changes = self.home.placement.changes();
+        self.seen_changes.swap(changes, Ordering::Relaxed) != changes
     }
 
     /// Carries out what is in the mailbox, one after another, until it is empty.
-    async fn work(self: Arc<Self>, id: &str, mut presence: Presence<A>) {
+    async fn work(self: Arc<Self>, id: &Arc<str>, mut presence: Presence<A>) {
         let Ok(typed) = Id::parse(id) else { unreachable!("ids are checked as they come in") };
-        loop {
-            let Job { command, inbound } = {
-                let mut shelf = self.shelf(id);
-                let desk = shelf.get_mut(id).expect("a desk stays while it is worked on");
-                match desk.mailbox.pop_front() {
-                    Some(job) => job,
-                    None if presence.is_forgettable() => {
-                        shelf.remove(id);
-                        self.active.fetch_sub(1, Ordering::Relaxed);
-                        return;
-                    }
-                    None => {
-                        // An idle actor needs no room for the mail of its busiest hour.
-                        desk.mailbox = VecDeque::new();
-                        desk.presence = Some(presence);
-                        desk.last_used = Instant::now();
-                        return;
+        while let Some((job, taken)) = self.desks.next(id, presence) {
+            presence = taken;
+            let Job { mut command, inbound, place } = job;
+            let begun = Instant::now();
+            let named = command.headers.content_type.as_deref();
+            let answer = match Encoding::detect(named, &command.body) {
+                None => {
+                    let text = "Content-Type must be application/json or application/msgpack";
+                    Answer::failed(Failure::new(Status::BadCommand, text))
+                }
+                Some(encoding) => {
+                    command.encoding = encoding;
+                    match self.doors.get(&*command.name) {
+                        Some(door) => self.carry_out(&mut presence, &typed, door, &command).await,
+                        None => Answer::failed(self.no_such_command(&command.name)),
                     }
                 }
             };
-            let answer = match self.doors.get(&*command.name) {
-                Some(door) => self.carry_out(&mut presence, &typed, door, &command).await,
-                None => Answer::failed(self.no_such_command(&command.name)),
-            };
+            self.tally.answered(&command.name, &answer.outcome, begun.elapsed());
             let (headers, body) = answer.into_message(command.encoding);
             inbound.answer(headers, body).await;
+            drop(place);
+            if presence.wants_snapshot(false) {
+                self.write_snapshot(&mut presence);
+            }
+        }
+    }
+
+    /// Has a snapshot written by a task of its own, if there are not too many already. Says
+    /// whether nothing is left to be written.
+    fn write_snapshot(&self, presence: &mut Presence<A>) -> bool {
+        let Ok(permit) = self.snapshots.clone().try_acquire_owned() else { return false };
+        if let Some(draft) = presence.draft_snapshot(&self.home) {
+            let cells = self.home.cells.clone();
+            self.tasks.spawn(async move {
+                draft.put(cells).await;
+                drop(permit);
+            });
+        }
+        true
+    }
+
+    /// Has snapshots written of actors about to be forgotten, where that is worth it. Who does
+    /// not get its turn stays for the next round.
+    fn write_snapshots_of_idle(&self, idle: Duration) {
+        for id in self.desks.idle(idle, |presence| presence.wants_snapshot(true)) {
+            let written = self.desks.with_idle(&id, |presence| self.write_snapshot(presence));
+            if written == Some(false) {
+                return;
+            }
         }
     }
 
@@ -165,37 +219,35 @@ impl<A: Actor> Kind<A> {
         }
     }
 
-    /// Reads what came in as a command for the actor `id`.
-    fn read(&self, inbound: &Inbound) -> Result<(Box<str>, Command), Failure> {
+    /// Reads what came in as a command for some actor, but for its body.
+    fn read(&self, inbound: &Inbound) -> Result<(Box<str>, Command, Place), Failure> {
         let bad_subject = |text| {
             let mut failure = Failure::new(Status::BadCommand, text);
             failure.body.field = Some("id".to_owned());
             failure
         };
-        let (id, name) = subject::parse_command(&inbound.subject).map_err(bad_subject)?;
-        if inbound.body.len() > COMMAND_BYTES_MAX {
-            let text =
-                format!("the body has {} bytes, at most {COMMAND_BYTES_MAX}", inbound.body.len());
+        let (id, name) = subject::parse_command(&inbound.message.subject).map_err(bad_subject)?;
+        let size = inbound.message.body.len();
+        if size > COMMAND_BYTES_MAX {
+            let text = format!("the body has {size} bytes, at most {COMMAND_BYTES_MAX}");
             return Err(Failure::new(Status::TooLarge, text));
         }
         if !self.doors.contains_key(name) {
             return Err(self.no_such_command(name));
         }
-        let headers = RequestHeaders::parse(inbound.headers.as_ref())?;
-        let encoding = Encoding::detect(headers.content_type.as_deref(), &inbound.body)
-            .ok_or_else(|| {
-                let text = "Content-Type must be application/json or application/msgpack";
-                Failure::new(Status::BadCommand, text)
-            })?;
+        let full = || self.overloaded("this node has as much to do as it may", name, 0);
+        let place = self.room.take(size).ok_or_else(full)?;
+        let headers = RequestHeaders::parse(inbound.message.headers.as_ref())?;
+        let (id, name, body) = (id.into(), name.into(), inbound.message.body.clone());
         let command = Command {
-            name: name.into(),
-            key: headers.key.clone().unwrap_or_else(Key::random),
-            encoding,
-            body: inbound.body.clone(),
+            name,
+            key: headers.key.clone().unwrap_or_else(|| self.home.ambient.key()),
+            encoding: Encoding::likely(headers.content_type.as_deref(), &body),
+            body,
             deadline: deadline(headers.budget),
             headers,
         };
-        Ok((id.into(), command))
+        Ok((id, command, place))
     }
 
     fn no_such_command(&self, name: &str) -> Failure {
@@ -206,53 +258,74 @@ impl<A: Actor> Kind<A> {
         Failure::new(Status::NotFound, text)
     }
 
-    fn refuse(&self, job: Job, reason: &str) {
-        let answer = Answer::failed(Failure::new(Status::Overloaded, reason));
-        self.reply(job.inbound, answer, job.command.encoding);
+    fn refuse(&self, job: Job, reason: &str, waiting: usize) {
+        let Job { command, inbound, .. } = job;
+        let failure = self.overloaded(reason, &command.name, waiting);
+        self.fail(inbound, &command.name, failure, command.encoding);
     }
 
-    fn reply(&self, inbound: Inbound, answer: Answer, encoding: Encoding) {
+    /// A refusal that says when to come back: when half of what waits there may be done.
+    fn overloaded(&self, reason: &str, command: &str, waiting: usize) -> Failure {
+        let mut failure = Failure::new(Status::Overloaded, reason);
+        let ahead = u32::try_from(waiting / 2).unwrap_or(u32::MAX);
+        let wait = self.tally.average(command).saturating_mul(ahead);
+        let wait = wait.clamp(RETRY_HINT_MIN, RETRY_HINT_MAX).as_millis();
+        failure.body.retry_after_ms = u32::try_from(wait).ok();
+        failure
+    }
+
+    /// Answers what was not carried out.
+    fn fail(&self, inbound: Inbound, command: &str, failure: Failure, encoding: Encoding) {
+        let answer = Answer::failed(failure);
+        self.tally.answered(command, &answer.outcome, Duration::ZERO);
+        let Some(refusing) = self.room.refuse() else { return };
         let (headers, body) = answer.into_message(encoding);
-        self.tasks.spawn(async move { inbound.answer(headers, body).await });
+        self.tasks.spawn(async move {
+            inbound.answer(headers, body).await;
+            drop(refusing);
+        });
     }
 }
 
 impl<A: Actor> AnyKind for Kind<A> {
-    fn take(self: Arc<Self>, inbound: Inbound) {
+    fn take(self: Arc<Self>, mut inbound: Inbound) {
         match self.read(&inbound) {
-            Ok((id, command)) => self.post(&id, Job { command, inbound }),
+            Ok((id, command, place)) => self.place(id, Job { command, inbound, place }),
             Err(failure) => {
                 // Who wrote MessagePack reads MessagePack; everyone else can read JSON.
-                let named = RequestHeaders::parse(inbound.headers.as_ref()).ok();
-                let named = named.and_then(|headers| headers.content_type);
-                let encoding = Encoding::detect(named.as_deref(), &inbound.body);
-                let encoding = encoding.unwrap_or(Encoding::Json);
-                self.reply(inbound, Answer::failed(failure), encoding);
+                let named = inbound.message.headers.take();
+                let named = named.as_ref().and_then(|map| map.get(subject::CONTENT_TYPE));
+                let named = named.map(async_nats::HeaderValue::as_str);
+                let body = std::mem::replace(&mut inbound.message.body, Bytes::new());
+                let encoding = Encoding::likely(named, &body);
+                let name = inbound.message.subject.clone();
+                let name = subject::parse_command(&name).map_or("", |(_, name)| name);
+                self.fail(inbound, name, failure, encoding);
             }
         }
     }
 
     fn passivate(&self, idle: Duration) {
-        let now = Instant::now();
-        for shelf in &self.shelves {
-            let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = shelf.len();
-            shelf.retain(|_, desk| desk.presence.is_none() || now - desk.last_used < idle);
-            self.active.fetch_sub(before - shelf.len(), Ordering::Relaxed);
-        }
+        self.write_snapshots_of_idle(idle);
+        // One that is busy now is left here until the nodes change again, or it is idle for long.
+        let has_moved = self.may_have_moved();
+        self.desks.passivate(|id, presence, unused| {
+            let has_moved = has_moved
+                && unused >= PASSIVATE_MOVED_AFTER
+                && self.home.placement.elsewhere(A::KIND, id).is_some();
+            (unused >= idle || has_moved) && !presence.wants_snapshot(true)
+        });
     }
 
     fn home(&self) -> &Home {
         &self.home
     }
-}
 
-impl<A: Actor> Desk<A> {
-    fn empty() -> Self {
-        Self {
-            mailbox: VecDeque::new(),
-            presence: Some(Presence::Absent { trust_replicas: true }),
-            last_used: Instant::now(),
-        }
+    fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 }
+
+#[cfg(test)]
+#[path = "kind_tests.rs"]
+mod tests;

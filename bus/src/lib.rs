@@ -9,7 +9,7 @@
 //! use bus::{Actor, Context, Handle};
 //! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(Default)]
+//! #[derive(Default, Serialize, Deserialize)]
 //! struct Counter {
 //!     total: u64,
 //! }
@@ -66,38 +66,61 @@
 //! # }
 //! ```
 
+mod ambient;
 mod id;
+mod planted;
 mod time;
 
 mod actor;
+mod arming;
 mod command_set;
 mod commit;
 mod effect;
+mod every;
 mod saga;
+mod timer;
+mod upcast;
 
 mod encoding;
 mod envelope;
 mod error;
 mod failure;
 pub mod limits;
+#[allow(dead_code)] // Names of what is being built.
 mod subject;
 
 mod ask;
 mod bus;
 mod live;
+mod tell;
 mod transport;
 
 mod activation;
 mod command;
+mod counters;
+mod desks;
+#[cfg(test)]
+mod desks_tests;
+mod discovery;
 #[cfg(test)]
 mod doubt_tests;
 mod host;
 mod keys;
 mod kind;
+mod placement;
 mod repeat;
+mod snapshot;
 
+mod aside;
+mod dead;
 mod follower;
+#[cfg(feature = "testing")]
+mod golden;
 mod journal;
+mod letters;
+mod memory;
+mod patience;
+mod place;
 mod projection;
 mod reaction;
 mod shutdown;
@@ -110,17 +133,30 @@ pub use self::{
     bus::{Bus, Connect},
     command_set::{CommandSet, Door},
     commit::{AnyCommit, CommitInfo, InvalidPosition, Position, Recorded},
+    counters::Counts,
+    dead::{DeadLetter, DeadLetters, DeadPage},
+    discovery::Described,
     effect::{Effect, Retry},
     encoding::{Encoding, Malformed},
     error::{AskError, BoxError, Error},
+    every::{Every, InvalidEvery},
     failure::{ErrorBody, Failure, Status},
     host::{Host, Running},
     id::{Id, InvalidId, InvalidKey, Key},
     live::{Lagged, Live},
+    memory::{Faults, World},
+    patience::Patience,
+    planted::Plant,
     projection::{
-        Fold, GetRow, IndexEntry, ListRows, Listed, Projection, RowError, Rows, Selection,
+        Change, Fold, GetRow, IndexEntry, ListRows, Listed, MemoryRows, Progress, Projection,
+        RowError, Rows, Selection, StreamProgress, Watch,
     },
     saga::Then,
     shutdown::shutdown_signal,
+    tell::Tell,
     time::Timestamp,
+    upcast::{NoUpcaster, OldEvent},
 };
+/// Schemas for [`Host::described`]. The derive wants `schemars` among a crate's own dependencies,
+/// or `#[schemars(crate = "bus::schemars")]` on the type.
+pub use schemars::{self, JsonSchema};

@@ -2,21 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::{
     actor::Actor,
     bus::{Bus, NoAnswer},
-    commit::{CommitInfo, Events, Position, Recorded},
+    commit::{CommitInfo, Position, Recorded},
     effect::{Effect, Retry},
     encoding::Encoding,
     envelope::RequestHeaders,
-    failure::Status,
+    failure::{Failure, Status},
     id::{Id, Key},
     journal::{BoxFuture, Entry},
     limits::{EFFECT_TIMEOUT, SAGA_ASK_TIMEOUT},
     saga::{PlannedAsk, Then, derived_key},
     subject,
+    upcast::{Unreadable, events_of},
 };
 
 /// A reaction to commits whose actor type is not known where it is used.
@@ -31,11 +33,18 @@ pub(crate) struct Trouble {
     pub(crate) after: Option<Duration>,
     /// Trying again will not help before somebody mends something.
     pub(crate) is_hopeless: bool,
+    /// It was not even tried: its target is not there, or too busy.
+    pub(crate) is_unreachable: bool,
 }
 
 impl Trouble {
     pub(crate) fn because(reason: impl ToString) -> Self {
-        Self { reason: reason.to_string(), after: None, is_hopeless: false }
+        let reason = reason.to_string();
+        Self { reason, after: None, is_hopeless: false, is_unreachable: false }
+    }
+
+    pub(crate) fn unreachable(reason: impl ToString) -> Self {
+        Self { is_unreachable: true, ..Self::because(reason) }
     }
 
     pub(crate) fn hopeless(reason: impl ToString) -> Self {
@@ -104,9 +113,11 @@ impl<A: Actor, E: Effect<A>> React for Following<A, E> {
 pub(crate) fn recorded<A: Actor>(
     entry: &Entry,
 ) -> Result<(Arc<CommitInfo>, Vec<Recorded<A>>), Trouble> {
-    let stored: Events<A::Event> = Encoding::MessagePack
-        .decode(&entry.bytes)
-        .map_err(|malformed| Trouble::hopeless(format!("cannot be decoded: {malformed}")))?;
+    let stored = events_of::<A>(&entry.bytes).map_err(|unreadable| match unreadable {
+        // Not hopeless: newer code, on another node, can read it.
+        Unreadable::Newer { .. } => Trouble::because(unreadable),
+        Unreadable::Malformed(_) => Trouble::hopeless(format!("cannot be decoded: {unreadable}")),
+    })?;
     let id = subject::parse_event(&entry.subject).map(|(_, id)| Id::<A>::parse(id));
     let Some(Ok(id)) = id else {
         return Err(Trouble::hopeless("its subject is not an actor's"));
@@ -137,7 +148,6 @@ async fn ask_all(
     Ok(())
 }
 
-/// Asks one command until it has an answer; a refusal is one.
 async fn ask_one(bus: &Bus, commit: &CommitInfo, key: Key, ask: PlannedAsk) -> Result<(), Trouble> {
     let headers = RequestHeaders {
         content_type: Some(Encoding::MessagePack.content_type().into()),
@@ -149,24 +159,43 @@ async fn ask_one(bus: &Bus, commit: &CommitInfo, key: Key, ask: PlannedAsk) -> R
         ..RequestHeaders::default()
     };
     let subject = subject::command(ask.kind, &ask.id, ask.command);
-    let answer = bus.call(&subject, headers, ask.body.into(), SAGA_ASK_TIMEOUT).await;
+    ask_surely(bus, &subject, headers, ask.body.into()).await
+}
+
+/// Asks a command that nobody waits for, until it has an answer; a refusal is one.
+pub(crate) async fn ask_surely(
+    bus: &Bus,
+    subject: &str,
+    headers: RequestHeaders,
+    body: Bytes,
+) -> Result<(), Trouble> {
+    let cause = headers.cause.clone().unwrap_or_default();
+    let answer = bus.call(subject, headers, body, SAGA_ASK_TIMEOUT).await;
     let answer = answer.map_err(|NoAnswer(after)| {
-        Trouble::because(format!("{subject}: no reply within {after:?}"))
+        Trouble::unreachable(format!("{subject}: no reply within {after:?}"))
     })?;
     match answer.outcome {
         Ok(_) => Ok(()),
         Err(failure) if failure.status == Status::Refused => {
-            tracing::debug!(%subject, %failure, cause = %commit.position, "a saga's command was refused");
+            tracing::debug!(subject, %failure, %cause, "a command nobody waits for was refused");
             Ok(())
         }
         Err(failure) if failure.status == Status::KeyReused => {
             // The first time something else was asked, and that has taken effect.
-            tracing::error!(%subject, cause = %commit.position, "asked otherwise than the first time; the first counts");
+            tracing::error!(subject, %cause, "asked otherwise than the first time; the first counts");
             Ok(())
         }
-        Err(failure) if failure.body.retry => {
-            Err(Trouble::because(format!("{subject}: {failure}")))
-        }
-        Err(failure) => Err(Trouble::hopeless(format!("{subject}: {failure}"))),
+        Err(failure) => Err(failed(subject, &failure)),
+    }
+}
+
+/// What a failure means for who asked: an older or broken service may be replaced by one that
+/// understands, but a command that is not well formed never will be.
+fn failed(subject: &str, failure: &Failure) -> Trouble {
+    let reason = format!("{subject}: {failure}");
+    match failure.status {
+        Status::Overloaded | Status::Unavailable | Status::Expired => Trouble::unreachable(reason),
+        Status::BadCommand | Status::TooLarge => Trouble::hopeless(reason),
+        _ => Trouble::because(reason),
     }
 }

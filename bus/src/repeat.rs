@@ -12,47 +12,108 @@ use crate::{
     failure::{Failure, Status},
     id::Id,
     journal::{Entry, ReadError},
-    keys::{KeyMemory, Recall},
+    keys::{KeyMemory, Recall, Remembered},
+    time::Timestamp,
 };
 
 /// The commit that this command's key made before, if it did.
 pub(crate) async fn commit_of<A: Actor>(
     home: &Home,
     id: &Id<A>,
-    keys: &KeyMemory,
+    keys: &mut KeyMemory,
     command: &Command,
 ) -> Result<Option<Entry>, Failure> {
     let unreadable = |e: ReadError| Failure::new(Status::Unavailable, e.to_string());
     let key = command.key.as_str();
-    let found = match keys.recall(key, command.headers.key_time) {
-        Recall::New => return Ok(None),
-        Recall::Unsure => None,
-        Recall::Perhaps(sequence) => {
-            home.journal.at(&home.shard, sequence).await.map_err(unreadable)?
-        }
+    // A key that does not say so was first sent now; one that we made ourselves is new.
+    let sent = match (&command.headers.key, command.headers.key_time) {
+        (Some(_), None) => Some(home.ambient.now()),
+        (_, given) => given,
     };
-    if let Some(entry) = found
-        && identity(&entry).is_some_and(|found| &*found.key == key)
-    {
-        return Ok(Some(entry));
+    match keys.recall(key, sent) {
+        Recall::New => Ok(None),
+        Recall::Unsure(from) => search_since(home, id, keys, key, from).await.map_err(unreadable),
+        Recall::Perhaps(sequence) => {
+            let found = home.journal.at(&home.shard, sequence).await.map_err(unreadable)?;
+            match found {
+                Some(entry) if is_of(&entry, key) => Ok(Some(entry)),
+                // Two keys with one hash: it may be any of those remembered, and older still.
+                _ => {
+                    let after = after_all_else(home, keys, sent).await.map_err(unreadable)?;
+                    search(home, id, key, after).await.map_err(unreadable)
+                }
+            }
+        }
     }
-    search(home, id, key).await.map_err(unreadable)
 }
 
-/// Looks for a key through the actor's commits, as the leader has them.
-async fn search<A: Actor>(home: &Home, id: &Id<A>, key: &str) -> Result<Option<Entry>, ReadError> {
-    let mut after = 0;
+fn is_of(entry: &Entry, key: &str) -> bool {
+    identity(entry).is_some_and(|found| &*found.key == key)
+}
+
+/// Looks for a forgotten key among the actor's commits stored since `from`, and remembers on the
+/// way what it sees.
+async fn search_since<A: Actor>(
+    home: &Home,
+    id: &Id<A>,
+    keys: &mut KeyMemory,
+    key: &str,
+    from: Timestamp,
+) -> Result<Option<Entry>, ReadError> {
+    let mut after = home.journal.before(&home.shard, from).await?;
+    let oldest = keys.oldest().unwrap_or(u64::MAX);
+    let mut seen = Vec::new();
+    while after + 1 < oldest {
+        let batch = home.journal.read_from_leader(&home.shard, id.as_str(), after).await?;
+        for entry in batch.entries {
+            after = entry.sequence;
+            if after >= oldest {
+                break;
+            }
+            let Some(found) = identity(&entry) else { continue };
+            if &*found.key == key {
+                return Ok(Some(entry));
+            }
+            seen.push(Remembered::new(&found.key, entry.sequence, found.at));
+        }
+        if batch.is_last {
+            break;
+        }
+    }
+    keys.widen(seen, from, home.ambient.now());
+    Ok(None)
+}
+
+/// Looks for a key through the actor's commits after sequence `after`, as the leader has them.
+async fn search<A: Actor>(
+    home: &Home,
+    id: &Id<A>,
+    key: &str,
+    mut after: u64,
+) -> Result<Option<Entry>, ReadError> {
     loop {
         let batch = home.journal.read_from_leader(&home.shard, id.as_str(), after).await?;
         for entry in batch.entries {
             after = entry.sequence;
-            if identity(&entry).is_some_and(|found| &*found.key == key) {
+            if is_of(&entry, key) {
                 return Ok(Some(entry));
             }
         }
         if batch.is_last {
             return Ok(None);
         }
+    }
+}
+
+/// The sequence after which a key that is not the one its hash recalls must lie, if anywhere.
+async fn after_all_else(
+    home: &Home,
+    keys: &KeyMemory,
+    sent: Option<Timestamp>,
+) -> Result<u64, ReadError> {
+    match keys.search_from(sent) {
+        Some(from) => home.journal.before(&home.shard, from).await,
+        None => Ok(keys.oldest().map_or(0, |oldest| oldest - 1)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! ```
 //! # use bus::{Actor, Context, Handle, testing::given};
 //! # use serde::{Deserialize, Serialize};
-//! # #[derive(Default)] struct Counter { total: u64 }
+//! # #[derive(Default, Serialize, Deserialize)] struct Counter { total: u64 }
 //! # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)] enum Happened { #[serde(rename = "added")] Added { n: u64 } }
 //! # #[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)] #[serde(tag = "code")] enum No {}
 //! # impl Actor for Counter { const KIND: &'static str = "counter"; type Event = Happened; type Error = No; type Commands = (Add,);
@@ -17,17 +17,68 @@
 //!     .replies(5)
 //!     .then([Happened::Added { n: 3 }]);
 //! ```
+//!
+//! And a whole host in memory, on one thread, with time that the test moves: [`simulate`].
+//!
+//! ```
+//! # use bus::{Actor, Bus, Context, Handle, Host, Id, testing::simulate};
+//! # use serde::{Deserialize, Serialize};
+//! # #[derive(Default)] struct Counter { total: u64 }
+//! # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)] enum Happened { #[serde(rename = "added")] Added { n: u64 } }
+//! # #[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)] #[serde(tag = "code")] enum No {}
+//! # impl Actor for Counter { const KIND: &'static str = "counter"; type Event = Happened; type Error = No; type Commands = (Add,);
+//! #   fn apply(&mut self, Happened::Added { n }: &Happened) { self.total += n; } }
+//! # #[derive(Serialize, Deserialize)] struct Add { n: u64 }
+//! # impl Handle<Add> for Counter { const NAME: &'static str = "add"; type Reply = u64;
+//! #   fn handle(&self, add: Add, ctx: &mut Context<Self>) -> Result<u64, No> { ctx.emit(Happened::Added { n: add.n }); Ok(self.total + add.n) } }
+//! simulate(async {
+//!     let bus = Bus::in_memory();
+//!     let running = Host::new(bus.clone()).actor::<Counter>().start().await?;
+//!     let counter = bus.actor(&Id::<Counter>::parse("c-1")?);
+//!     assert_eq!(counter.ask(Add { n: 3 }).await?, 3);
+//!     // A day, in no time: what is due within it happens, in its order.
+//!     tokio::time::sleep(std::time::Duration::from_secs(86_400)).await;
+//!     assert_eq!(counter.ask(Add { n: 2 }).await?, 5);
+//!     running.stop().await;
+//!     # Ok::<(), Box<dyn std::error::Error>>(())
+//! })
+//! # .unwrap();
+//! ```
+//!
+//! In a `#[tokio::test(start_paused = true)]` the same goes without [`simulate`].
 
-use std::fmt::Debug;
+use std::{fmt::Debug, future::Future, time::Duration};
+
+use serde_json::Value;
+
+pub use crate::golden::{Golden, golden};
 
 use crate::{
     actor::{Actor, Context, Handle, Wire},
     command_set::CommandSet,
     encoding::Encoding,
+    every::Every,
     failure::Failure,
     id::{Id, Key},
+    journal::post::When,
     time::Timestamp,
+    timer::TimerChange,
 };
+
+/// Runs `test` to its end on one thread. Time stands still while anything can go on, and then
+/// leaps to whatever is due next. With a [`World`](crate::World) of the same seed it happens
+/// the same way each time, in a build with `--cfg tokio_unstable`.
+///
+/// # Panics
+/// If the thread runs something asynchronous already.
+pub fn simulate<T>(test: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    // Whom a channel wakes first is chance to tokio, and can be seeded only so.
+    #[cfg(tokio_unstable)]
+    builder.rng_seed(tokio::runtime::RngSeed::from_bytes(b"simulate"));
+    let runtime = builder.enable_all().start_paused(true).build();
+    runtime.unwrap_or_else(|e| panic!("no runtime: {e}")).block_on(test)
+}
 
 /// An actor to which `events` happened.
 pub fn given<A: Actor>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
@@ -49,11 +100,12 @@ pub struct Given<A> {
 }
 
 /// What came of a command.
-#[must_use = "say what is expected: `replies`, `refuses`, `then`"]
 #[derive(Debug)]
 pub struct Outcome<A: Actor, R> {
     reply: Result<R, Failure>,
     events: Vec<A::Event>,
+    timers: Vec<TimerChange>,
+    now: Timestamp,
 }
 
 impl<A: Actor> Given<A> {
@@ -86,6 +138,7 @@ impl<A: Actor> Given<A> {
     ///
     /// # Panics
     /// If the actor does not list the command, or it or its reply cannot be written.
+    #[must_use = "say what is expected: `replies`, `refuses`, `then`, `arms`"]
     #[track_caller]
     pub fn when<C: Wire>(self, command: C) -> Outcome<A, A::Reply>
     where
@@ -106,8 +159,12 @@ impl<A: Actor> Given<A> {
                 .decode(&bytes)
                 .unwrap_or_else(|e| panic!("the reply of `{name}` is not read as written: {e}"))
         });
-        let events = if reply.is_ok() { ctx.into_events() } else { Vec::new() };
-        Outcome { reply, events }
+        let (events, timers) = (ctx.events, ctx.timers.into_changes());
+        let (reply, events, timers) = match (reply, timers) {
+            (Ok(reply), Ok(timers)) => (Ok(reply), events, timers),
+            (Err(failure), _) | (_, Err(failure)) => (Err(failure), Vec::new(), Vec::new()),
+        };
+        Outcome { reply, events, timers, now: self.now }
     }
 }
 
@@ -133,7 +190,7 @@ impl<A: Actor, R> Outcome<A, R> {
     /// # Panics
     /// If others did, or the command was refused.
     #[track_caller]
-    pub fn then(self, expected: impl IntoIterator<Item = A::Event>)
+    pub fn then(self, expected: impl IntoIterator<Item = A::Event>) -> Self
     where
         A::Event: PartialEq + Debug,
     {
@@ -142,6 +199,78 @@ impl<A: Actor, R> Outcome<A, R> {
         }
         let events: Vec<A::Event> = self.events.iter().map(through_the_wire).collect();
         assert_eq!(events, expected.into_iter().collect::<Vec<_>>(), "the events");
+        self
+    }
+
+    /// A timer was armed that sends `command` after `delay`; others may have been, too.
+    ///
+    /// # Panics
+    /// If it was not.
+    #[track_caller]
+    pub fn arms<C: Wire>(self, delay: Duration, command: C) -> Self
+    where
+        A: Handle<C>,
+    {
+        let at = self.now.plus(delay);
+        self.expect_timer(&command, |body, name| TimerChange::Armed {
+            command: name,
+            body,
+            when: When::At(at),
+        })
+    }
+
+    /// A timer was armed that sends `command` again and again; others may have been, too.
+    ///
+    /// # Panics
+    /// If it was not.
+    #[track_caller]
+    pub fn arms_every<C: Wire>(self, schedule: &Every, command: C) -> Self
+    where
+        A: Handle<C>,
+    {
+        let when = When::Every(schedule.to_string());
+        self.expect_timer(&command, |body, name| TimerChange::Armed { command: name, body, when })
+    }
+
+    /// The timer that would send `command` was disarmed; others may have been, too.
+    ///
+    /// # Panics
+    /// If it was not.
+    #[track_caller]
+    pub fn disarms<C: Wire>(self, command: &C) -> Self
+    where
+        A: Handle<C>,
+    {
+        self.expect_timer(command, |body, name| TimerChange::Disarmed { command: name, body })
+    }
+
+    /// No timer was armed or disarmed.
+    ///
+    /// # Panics
+    /// If one was.
+    #[track_caller]
+    pub fn touches_no_timer(self) -> Self {
+        assert_eq!(self.timers, [], "the timers");
+        self
+    }
+
+    #[track_caller]
+    fn expect_timer<C: Wire>(
+        self,
+        command: &C,
+        change: impl FnOnce(Value, Box<str>) -> TimerChange,
+    ) -> Self
+    where
+        A: Handle<C>,
+    {
+        if let Err(failure) = &self.reply {
+            panic!("expected a timer, but: {failure}");
+        }
+        let name = <A as Handle<C>>::NAME;
+        let body = serde_json::to_value(command).unwrap_or_else(|e| panic!("`{name}`: {e}"));
+        let expected = change(body, name.into());
+        assert!(self.timers.contains(&expected), "{expected:?} is not among {:?}", self.timers);
+        self
     }
 
     /// The actor said no, with `expected`, and nothing happened.

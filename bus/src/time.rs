@@ -32,6 +32,10 @@ impl Timestamp {
         Self(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    pub(crate) fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     pub(crate) fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
@@ -48,7 +52,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// Year, month and day of the `days`-th day after 1970-01-01 (Gregorian, Hinnant's method).
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);
     let year_of_era =

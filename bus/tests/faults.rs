@@ -100,7 +100,7 @@ async fn an_effect_that_panics_is_run_again_and_the_next_commits_too() {
 }
 
 /// An actor whose folding panics on one event.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Brittle(u64);
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -97,6 +97,25 @@ async fn a_version_that_is_not_there_is_refused() {
 }
 
 #[tokio::test]
+async fn a_repeat_is_answered_though_the_version_it_expects_is_past() {
+    let server = TestServer::get().await;
+    let bus = connect(&server).await;
+    let node = host(&bus).await;
+    let (till, key) = (fresh("t"), Key::random());
+    let ask = || {
+        let ask = bus.actor(&till).ask(PutIn { amount: 4 }).expect_version(0);
+        ask.key(key.clone()).positioned()
+    };
+    let first = ask().await.unwrap();
+    assert_eq!(ask().await.unwrap(), first);
+    bus.actor(&till).ask(PutIn { amount: 1 }).await.unwrap();
+    node.stop().await;
+    let _node = host(&bus).await;
+    assert_eq!(ask().await.unwrap(), first);
+    assert_eq!(bus.actor(&till).ask(Count {}).await.unwrap(), 5);
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_harms_nobody_else() {
     let server = TestServer::get().await;
     let bus = connect(&server).await;

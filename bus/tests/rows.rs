@@ -151,3 +151,57 @@ async fn a_query_that_cannot_be_answered_says_why() {
         rows.list(Selection::all()).after(&not_yet).timeout(Duration::from_millis(300)).await;
     assert!(waited.unwrap_err().may_ask_again());
 }
+
+#[tokio::test]
+async fn what_is_no_commit_is_passed_over_and_counted() {
+    let (server, rows) = (TestServer::own().await, tempfile::tempdir().unwrap());
+    let bus = connect(&server).await;
+    let node = host_with_rows(&bus, rows.path()).await;
+    let till = fresh("t");
+    bus.actor(&till).ask(PutIn { amount: 1 }).await.unwrap();
+    let stranger = async_nats::connect(&server.url).await.unwrap();
+    let stranger = async_nats::jetstream::new(stranger);
+    for garbage in ["", "no commit", "{\"commit\":\"c\"}", "\u{0}\u{1}"] {
+        let subject = format!("evt.till.0.{}", fresh("g"));
+        stranger.publish(subject, garbage.into()).await.unwrap().await.unwrap();
+    }
+    // An event of a program that is newer than this one.
+    let mut unknown = serde_json::json!({
+        "commit": "c", "at": 1, "command": "mend", "key": "k", "digest": "d", "events": [],
+        "reply": null
+    });
+    unknown["events"] = serde_json::json!([{ "put_in": { "amount": 5 } }, { "mended": {} }]);
+    let body = rmp_serde::to_vec_named(&unknown).unwrap();
+    let strange = fresh("s");
+    let subject = format!("evt.till.0.{strange}");
+    stranger.publish(subject, body.into()).await.unwrap().await.unwrap();
+    let ask = bus.actor(&till).ask(PutIn { amount: 2 });
+    let (_, position) = ask.positioned().await.unwrap();
+    let row = bus.rows::<TillCard>().get(till.as_str()).after(&position).await.unwrap();
+    assert_eq!(row.unwrap().amount, 3);
+    let half = bus.rows::<TillCard>().get(strange.as_str()).await.unwrap();
+    assert_eq!(half, None, "a commit is folded as a whole or not at all");
+    let progress = bus.rows::<TillCard>().progress().await.unwrap();
+    assert_eq!((progress.streams[0].skipped, progress.streams[0].lag), (5, 0));
+    node.stop().await;
+    // Counted once, also over a restart.
+    let node = host_with_rows(&bus, rows.path()).await;
+    bus.rows::<TillCard>().get(till.as_str()).after(&position).await.unwrap();
+    assert_eq!(node.projections().await[0].streams[0].skipped, 5);
+}
+
+#[tokio::test]
+async fn a_query_waits_for_all_positions_it_names() {
+    let (server, rows) = (TestServer::own().await, tempfile::tempdir().unwrap());
+    let bus = connect(&server).await;
+    let _node = host_with_rows(&bus, rows.path()).await;
+    let till = fresh("t");
+    let (_, first) = bus.actor(&till).ask(PutIn { amount: 1 }).positioned().await.unwrap();
+    let (_, second) = bus.actor(&till).ask(PutIn { amount: 1 }).positioned().await.unwrap();
+    let get = || bus.rows::<TillCard>().get(till.as_str());
+    let row = get().after(&second).after(&first).await.unwrap().unwrap();
+    assert_eq!(row.amount, 2);
+    let not_yet = "EVT_till_0@1000".parse().unwrap();
+    let waited = get().after(&first).after(&not_yet).timeout(Duration::from_millis(300)).await;
+    assert!(waited.unwrap_err().may_ask_again());
+}

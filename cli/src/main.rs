@@ -2,6 +2,7 @@
 //! operator's tools.
 
 mod config;
+mod dead;
 mod dev;
 mod edge_role;
 mod events;
@@ -9,6 +10,7 @@ mod grant;
 mod health;
 mod outside;
 mod serve;
+mod simulate;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -37,8 +39,12 @@ enum Command {
     Edge(edge_role::Arguments),
     /// Show commits, decoded.
     Events(events::Arguments),
+    /// See to what sagas and effects could not carry out.
+    Dead(dead::Arguments),
     /// Give a registered user a role: this is how the first admin comes to be.
     Grant(grant::Arguments),
+    /// Play the shop in memory, under every fault, for many seeds.
+    Simulate(simulate::Arguments),
     /// Ask whether a part is up: exit status 0 if it is, 1 if not.
     Health(health::WithNats),
 }
@@ -56,7 +62,9 @@ async fn main() -> anyhow::Result<()> {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Edge(arguments) => edge_role::run(arguments).await,
         Command::Events(arguments) => events::run(arguments).await,
+        Command::Dead(arguments) => dead::run(arguments).await,
         Command::Grant(arguments) => grant::run(arguments).await,
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Health(arguments) => health::run(arguments).await,
     }
 }

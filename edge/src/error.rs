@@ -13,6 +13,8 @@ use axum::{
 use bus::{AskError, Failure, RowError, Status};
 use serde::Serialize;
 
+use crate::position::AFTER;
+
 /// An answer that says no.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -20,6 +22,8 @@ pub(crate) struct ApiError {
     code: Cow<'static, str>,
     message: Cow<'static, str>,
     field: Option<String>,
+    /// Seconds after which a client may ask again, where more is known than [`RETRY_AFTER`].
+    retry_after: Option<u64>,
     /// For the log alone: what went wrong on our side.
     fault: Option<String>,
 }
@@ -29,7 +33,7 @@ pub(crate) struct ApiError {
 pub(crate) struct Fault(pub(crate) Arc<str>);
 
 /// Seconds after which a client may ask again.
-const RETRY_AFTER: &str = "1";
+const RETRY_AFTER: u64 = 1;
 
 impl ApiError {
     pub(crate) fn new(
@@ -37,7 +41,8 @@ impl ApiError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code: code.into(), message: message.into(), field: None, fault: None }
+        let (code, message) = (code.into(), message.into());
+        Self { status, code, message, field: None, retry_after: None, fault: None }
     }
 
     /// 400: the field holds something it cannot.
@@ -107,6 +112,7 @@ impl ApiError {
             code: code.map_or(Cow::Borrowed("REFUSED"), Cow::Owned),
             message: refusal.to_string().into(),
             field: None,
+            retry_after: None,
             fault: None,
         }
     }
@@ -137,7 +143,7 @@ impl IntoResponse for ApiError {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+                headers.insert(header::RETRY_AFTER, self.retry_after.unwrap_or(RETRY_AFTER).into());
             }
             _ => {}
         }
@@ -165,12 +171,15 @@ where
 impl From<RowError> for ApiError {
     fn from(error: RowError) -> Self {
         match error {
-            // The cursor is the only part of a query that comes from the client unchecked.
+            // Positions and the cursor are what of a query comes from the client unchecked.
             RowError::Failed(failure) if failure.status == Status::BadCommand => {
-                Self::invalid("cursor", failure.body.message)
+                let is_after = failure.body.field.as_deref() == Some(AFTER);
+                let field = if is_after { AFTER } else { "cursor" };
+                Self::invalid(field, failure.body.message)
             }
             RowError::Failed(failure) => failure.into(),
-            RowError::NoReply(after) => Self::expired(format!("no rows within {after:?}")),
+            // Nothing was to be carried out: it may simply be asked again.
+            RowError::NoReply(after) => Self::unavailable(format!("no rows within {after:?}")),
             RowError::Unreadable(why) => Self::internal(format!("unreadable rows: {why}")),
         }
     }
@@ -183,6 +192,7 @@ impl From<Failure> for ApiError {
             code: failure.body.code.into(),
             message: failure.body.message.into(),
             field: failure.body.field,
+            retry_after: None,
             fault: None,
         };
         match failure.status {
@@ -199,7 +209,13 @@ impl From<Failure> for ApiError {
                 "this Idempotency-Key was used before, with another request",
             ),
             Status::Overloaded => {
-                Self::overloaded("too much is waiting; please try again").because(failure)
+                // Whole seconds are all that HTTP has.
+                let hint = failure
+                    .body
+                    .retry_after_ms
+                    .map(|ms| u64::from(ms.div_ceil(1_000)).max(RETRY_AFTER));
+                let told = Self::overloaded("too much is waiting; please try again");
+                Self { retry_after: hint, ..told.because(failure) }
             }
             Status::Unavailable => Self::unavailable(failure),
             Status::Expired => Self::expired(failure),
@@ -269,6 +285,10 @@ mod tests {
             let may_retry = matches!(expected, 429 | 503 | 504);
             assert_eq!(response.headers().contains_key(header::RETRY_AFTER), may_retry);
         }
+        let mut busy = Failure::new(Status::Overloaded, "why");
+        busy.body.retry_after_ms = Some(1_200);
+        let response = ApiError::from(busy).into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2", "as the actor asks");
         let silent = ApiError::from(AskError::<OrderError>::NoReply(Duration::from_secs(1)));
         assert_eq!(silent.status(), StatusCode::GATEWAY_TIMEOUT);
     }

@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderName, StatusCode, header},
     routing::{get, post},
 };
-use bus::{Position, Selection};
+use bus::{GetRow, ListRows, Position, Selection};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     extract::{IdempotencyKey, PathId, Staff},
     limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT, SEARCH_WORDS_MAX},
     observe::Trace,
+    position::{After, Seq},
     query::Query,
 };
 
@@ -75,7 +76,7 @@ async fn create(
     Staff(user): Staff,
     key: IdempotencyKey,
     Json(body): Json<CreateItem>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<ItemShown>), ApiError> {
+) -> Result<(StatusCode, Seq, [(HeaderName, String); 1], Answer<ItemShown>), ApiError> {
     let CreateItem { sku, name, description, price } = body;
     let asked = edge.bus().actor(&sku).ask(Create { name, description, price });
     let asked = asked.key(key.for_sender(user.id.as_str()));
@@ -83,7 +84,7 @@ async fn create(
     let (_, position) = asked.positioned().await?;
     let item = item_after(&edge, &sku, &position, &trace).await?;
     let location = [(header::LOCATION, format!("/v1/items/{sku}"))];
-    Ok((StatusCode::CREATED, location, Answer(item)))
+    Ok((StatusCode::CREATED, Seq(position), location, Answer(item)))
 }
 
 /// `POST /v1/items/{sku}/stock`, for staff: 200 with the item; 404 for one never created.
@@ -94,12 +95,13 @@ async fn receive(
     PathId(sku): PathId<Item>,
     key: IdempotencyKey,
     Json(ReceiveStock { quantity }): Json<ReceiveStock>,
-) -> Result<Answer<ItemShown>, ApiError> {
+) -> Result<(Seq, Answer<ItemShown>), ApiError> {
     let asked = edge.bus().actor(&sku).ask(Receive { quantity });
     let asked = asked.key(key.for_sender(user.id.as_str()));
     let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
     let (_, position) = asked.positioned().await?;
-    Ok(Answer(item_after(&edge, &sku, &position, &trace).await?))
+    let item = item_after(&edge, &sku, &position, &trace).await?;
+    Ok((Seq(position), Answer(item)))
 }
 
 /// The item including the commit at `position`: its row, or what the actor itself says if the
@@ -121,9 +123,11 @@ async fn item_after(
 /// `GET /v1/items/{sku}`: the item, or 404.
 async fn show(
     State(edge): State<Edge>,
+    after: After,
     PathId(sku): PathId<Item>,
 ) -> Result<Answer<ItemShown>, ApiError> {
-    match edge.bus().rows::<ItemCard>().get(sku.as_str()).await? {
+    let row = edge.bus().rows::<ItemCard>().get(sku.as_str());
+    match after.of::<Item>().fold(row, GetRow::after).await? {
         Some(card) if card.is_created() => Ok(Answer(card.into())),
         // Asked for by an order, but never created: there is no such item.
         Some(_) | None => Err(ApiError::not_found(format!("there is no item `{sku}`"))),
@@ -132,7 +136,11 @@ async fn show(
 
 /// `GET /v1/items?search=&limit=&cursor=`: a page of items; each word of `search` begins a word
 /// of the item's name or SKU.
-async fn list(State(edge): State<Edge>, mut query: Query) -> Result<Answer<ItemsShown>, ApiError> {
+async fn list(
+    State(edge): State<Edge>,
+    after: After,
+    mut query: Query,
+) -> Result<Answer<ItemsShown>, ApiError> {
     let mut selection =
         Selection::all().limit(query.take_limit(PAGE_ROWS_DEFAULT)?).from(query.take("cursor"));
     let search = query.take("search").unwrap_or_default();
@@ -140,9 +148,12 @@ async fn list(State(edge): State<Edge>, mut query: Query) -> Result<Answer<Items
     for word in actors::inventory::words(&search).take(SEARCH_WORDS_MAX) {
         selection = selection.prefix("word", &word);
     }
-    let page = edge.bus().rows::<ItemCard>().list(selection).await?;
-    let created = page.rows.into_iter().filter(ItemCard::is_created);
-    Ok(Answer(ItemsShown { items: created.map(ItemShown::from).collect(), next: page.next }))
+    // What was only asked for is in no list, so that a page is as long as it can be.
+    let selection = selection.matching("created", "yes");
+    let rows = edge.bus().rows::<ItemCard>().list(selection);
+    let page = after.of::<Item>().fold(rows, ListRows::after).await?;
+    let items = page.rows.into_iter().map(ItemShown::from).collect();
+    Ok(Answer(ItemsShown { items, next: page.next }))
 }
 
 impl From<ItemCard> for ItemShown {

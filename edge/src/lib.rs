@@ -17,6 +17,7 @@ mod refusal;
 mod body;
 mod extract;
 mod observe;
+mod position;
 mod prefer;
 mod query;
 

@@ -8,7 +8,7 @@ use actors::{
     orders::{CancelReason, Order, OrderCard, OrderId, OrderStatus, PricedLine},
 };
 use axum::{Json as Answer, Router, extract::State, routing::get};
-use bus::{Position, RowError, Selection};
+use bus::{GetRow, ListRows, Position, RowError, Selection};
 use serde::Serialize;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     extract::{CurrentUser, PathId},
     limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT},
     placing::place,
+    position::After,
     query::Query,
 };
 
@@ -50,6 +51,7 @@ struct OrdersShown {
 async fn list(
     State(edge): State<Edge>,
     user: CurrentUser,
+    after: After,
     mut query: Query,
 ) -> Result<Answer<OrdersShown>, ApiError> {
     let selection = Selection::all()
@@ -58,7 +60,8 @@ async fn list(
         .limit(query.take_limit(PAGE_ROWS_DEFAULT)?)
         .from(query.take("cursor"));
     query.nothing_else()?;
-    let page = edge.bus().rows::<OrderCard>().list(selection).await?;
+    let rows = edge.bus().rows::<OrderCard>().list(selection);
+    let page = after.of::<Order>().fold(rows, ListRows::after).await?;
     let orders = page.rows.into_iter().map(OrderShown::from).collect();
     Ok(Answer(OrdersShown { orders, next: page.next }))
 }
@@ -67,10 +70,12 @@ async fn list(
 async fn show(
     State(edge): State<Edge>,
     user: CurrentUser,
+    after: After,
     PathId(order): PathId<Order>,
 ) -> Result<Answer<OrderShown>, ApiError> {
     let row = edge.bus().rows::<OrderCard>().get(order.as_str());
-    let row = row.within("buyer", user.id.as_str()).await?;
+    let row = row.within("buyer", user.id.as_str());
+    let row = after.of::<Order>().fold(row, GetRow::after).await?;
     row.map(|card| Answer(card.into())).ok_or_else(|| no_such_order(&order))
 }
 

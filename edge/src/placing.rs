@@ -30,6 +30,7 @@ use crate::{
     limits::ROW_TIMEOUT,
     observe::Trace,
     orders::{OrderShown, order_after},
+    position::Seq,
     prefer::Wait,
 };
 
@@ -83,8 +84,8 @@ pub(crate) async fn place(
     };
     let command = placing.command(body)?;
     placing.check_items(&command).await?;
-    let card = placing.place_and_wait(command, deadline).await?;
-    Ok(wait.acknowledge(placing.answer(card)))
+    let (card, position) = placing.place_and_wait(command, deadline).await?;
+    Ok(wait.acknowledge((Seq(position), placing.answer(card)).into_response()))
 }
 
 impl Placing {
@@ -160,12 +161,13 @@ impl Placing {
         }
     }
 
-    /// The order as it stands when it has settled or the deadline has come; none if no row came.
+    /// The order as it stands when it has settled or the deadline has come, and where it then
+    /// is in the journal; no order if no row came.
     async fn place_and_wait(
         &self,
         command: Place,
         deadline: Instant,
-    ) -> Result<Option<OrderCard>, ApiError> {
+    ) -> Result<(Option<OrderCard>, Position), ApiError> {
         // Before the order is placed, so that nothing that happens to it is missed.
         let live = self.edge.bus().live("order").await.map_err(ApiError::unavailable)?;
         let asked = self.edge.bus().actor(&self.order).ask(command).key(self.key.clone());
@@ -175,9 +177,11 @@ impl Placing {
         let card = self.row(&stands_at).await;
         match card {
             Some(card) if !card.status.is_settled() => {
-                Ok(Some(self.until_settled(live, deadline).await.unwrap_or(card)))
+                let settled = self.until_settled(live, deadline).await;
+                let (card, position) = settled.unwrap_or((card, stands_at));
+                Ok((Some(card), position))
             }
-            other => Ok(other),
+            other => Ok((other, stands_at)),
         }
     }
 
@@ -198,7 +202,11 @@ impl Placing {
     }
 
     /// The settled order, if it settles before the deadline.
-    async fn until_settled(&self, mut live: Live, deadline: Instant) -> Option<OrderCard> {
+    async fn until_settled(
+        &self,
+        mut live: Live,
+        deadline: Instant,
+    ) -> Option<(OrderCard, Position)> {
         loop {
             let next = tokio::select! {
                 // The client is told how things stand, rather than nothing.
@@ -215,7 +223,7 @@ impl Placing {
             };
             let card = self.row(&position).await?;
             if card.status.is_settled() {
-                return Some(card);
+                return Some((card, position));
             }
         }
     }

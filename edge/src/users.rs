@@ -17,7 +17,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use bus::AskError;
+use bus::{AskError, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     extract::{CurrentUser, IdempotencyKey},
     observe::Trace,
     passwords::Password,
+    position::Seq,
 };
 
 pub(crate) fn router() -> Router<Edge> {
@@ -63,16 +64,16 @@ async fn register(
     trace: Trace,
     key: IdempotencyKey,
     Json(body): Json<RegisterUser>,
-) -> Result<(StatusCode, Answer<ProfileShown>), ApiError> {
+) -> Result<(StatusCode, Seq, Answer<ProfileShown>), ApiError> {
     let address = Address::parse(&body.email).map_err(|why| ApiError::invalid("email", why))?;
     body.password.check_length()?;
     check_name(&body.name)?;
     let registering = Registering { edge, trace, key, address, name: body.name };
     // On its own feet: a client that goes away must not leave an address claimed by nobody.
     let profile = tokio::spawn(registering.run(body.password)).await;
-    let profile =
+    let (profile, position) =
         profile.map_err(|error| ApiError::internal(format!("registering: {error}")))??;
-    Ok((StatusCode::CREATED, Answer(profile.into())))
+    Ok((StatusCode::CREATED, Seq(position), Answer(profile.into())))
 }
 
 /// A registration: the address is claimed, then the user registered.
@@ -85,7 +86,7 @@ struct Registering {
 }
 
 impl Registering {
-    async fn run(self, password: Password) -> Result<Profile, ApiError> {
+    async fn run(self, password: Password) -> Result<(Profile, Position), ApiError> {
         let email = self.edge.email_key().email_id(&self.address);
         let sent = self.key.sent().map_or("", |key| key.as_str());
         let own = UserId::derived("u", &[email.as_str(), sent]);
@@ -97,7 +98,7 @@ impl Registering {
             Register { name: self.name, address: self.address.into_string(), email, password_hash };
         let asked = self.edge.bus().actor(&holder).ask(registration);
         let asked = asked.key(self.key.for_sender("")).principal(holder.as_str());
-        Ok(asked.trace(self.trace.as_str()).await?)
+        Ok(asked.trace(self.trace.as_str()).positioned().await?)
     }
 
     /// Claims the address for `own`, or finds who has it. A registration that was cut off after

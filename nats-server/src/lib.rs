@@ -5,13 +5,15 @@
 //! before it is acknowledged. However the parent ends, the server is stopped.
 
 mod binary;
+mod cluster;
 mod config;
 mod for_tests;
 mod process;
 
 pub use binary::{Binary, PINNED};
+pub use cluster::TestCluster;
 pub use for_tests::TestServer;
-pub use process::{Options, Server};
+pub use process::{Member, Options, Server};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]

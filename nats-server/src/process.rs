@@ -54,13 +54,32 @@ pub struct Options {
     pub monitor_port: Option<u16>,
     /// Acknowledge writes before they are on disk: only to show that this is refused.
     pub lazy_sync: bool,
+    /// Its place in a cluster, if it is in one.
+    pub member: Option<Member>,
+}
+
+/// One server's place in a cluster on this machine.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its name in the cluster.
+    pub name: String,
+    /// The port on 127.0.0.1 where the others reach it.
+    pub route_port: u16,
+    /// The ports of the others.
+    pub others: Vec<u16>,
 }
 
 impl Options {
     /// A server that keeps everything in `folder`, on free ports.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), port: None, monitor_port: None, lazy_sync: false }
+        Self {
+            folder: folder.into(),
+            port: None,
+            monitor_port: None,
+            lazy_sync: false,
+            member: None,
+        }
     }
 }
 

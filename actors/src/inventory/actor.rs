@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use bus::{Actor, Context, Handle, Id};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Create, ItemError, ItemEvent, LackReason, Receive, Release, Reservation, Reserve, Ship, Show,
-    Stock, StockCard,
+    Create, ItemError, ItemEvent, LackReason, Lapse, Receive, Release, Reservation, Reserve, Ship,
+    Show, Stock, StockCard, Take,
 };
 use crate::{
-    limits::STOCK_MAX,
+    limits::{HOLD_TIME, STOCK_MAX},
     money::{Currency, Money},
     orders::OrderId,
     quantity::Quantity,
@@ -22,7 +23,7 @@ use crate::{
 pub type ItemId = Id<Item>;
 
 /// An item.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Item {
     listing: Option<Listing>,
     stock: Stock,
@@ -30,7 +31,7 @@ pub struct Item {
 }
 
 /// What a created item is sold as.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Listing {
     name: String,
     description: String,
@@ -38,17 +39,19 @@ struct Listing {
 }
 
 /// What one order holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Hold {
     quantity: Quantity,
     unit_price: Money,
+    /// Whether the order is paid, and the pieces are not given back by themselves.
+    is_taken: bool,
 }
 
 impl Actor for Item {
     const KIND: &'static str = "item";
     type Event = ItemEvent;
     type Error = ItemError;
-    type Commands = (Create, Receive, Reserve, Release, Ship, Show);
+    type Commands = (Create, Receive, Reserve, Take, Release, Lapse, Ship, Show);
 
     fn apply(&mut self, event: &ItemEvent) {
         match event {
@@ -57,8 +60,14 @@ impl Actor for Item {
                 self.listing = Some(Listing { name, description, price: *price });
             }
             ItemEvent::Reserved { order, quantity, unit_price } => {
-                let hold = Hold { quantity: *quantity, unit_price: *unit_price };
+                let (quantity, unit_price) = (*quantity, *unit_price);
+                let hold = Hold { quantity, unit_price, is_taken: false };
                 self.holds.insert(order.clone(), hold);
+            }
+            ItemEvent::Taken { order } => {
+                if let Some(hold) = self.holds.get_mut(order) {
+                    hold.is_taken = true;
+                }
             }
             ItemEvent::Released { order, .. } | ItemEvent::Shipped { order, .. } => {
                 self.holds.remove(order);
@@ -89,7 +98,7 @@ impl Stock {
                 self.held -= u64::from(*quantity);
                 self.shipped += u64::from(*quantity);
             }
-            ItemEvent::Created { .. } | ItemEvent::Lacked { .. } => {}
+            ItemEvent::Created { .. } | ItemEvent::Lacked { .. } | ItemEvent::Taken { .. } => {}
         }
     }
 }
@@ -153,11 +162,12 @@ impl Handle<Reserve> for Item {
 
     fn handle(&self, command: Reserve, ctx: &mut Context<Self>) -> Result<Reservation, ItemError> {
         let Reserve { order, quantity, currency } = command;
-        if let Some(Hold { quantity, unit_price }) = self.holds.get(&order).copied() {
+        if let Some(Hold { quantity, unit_price, .. }) = self.holds.get(&order).copied() {
             return Ok(Reservation::Held { quantity, unit_price }); // Asked twice: same answer.
         }
         match self.offer(quantity, currency) {
             Ok(unit_price) => {
+                ctx.after(HOLD_TIME, Lapse { order: order.clone() });
                 ctx.emit(ItemEvent::Reserved { order, quantity, unit_price });
                 Ok(Reservation::Held { quantity, unit_price })
             }
@@ -169,6 +179,24 @@ impl Handle<Reserve> for Item {
     }
 }
 
+impl Handle<Take> for Item {
+    const NAME: &'static str = "take";
+    type Reply = ();
+
+    fn handle(&self, Take { order }: Take, ctx: &mut Context<Self>) -> Result<(), ItemError> {
+        match self.holds.get(&order) {
+            Some(Hold { is_taken: false, .. }) => {
+                ctx.disarm(&Lapse { order: order.clone() });
+                ctx.emit(ItemEvent::Taken { order });
+                Ok(())
+            }
+            Some(Hold { is_taken: true, .. }) => Ok(()), // Told twice.
+            // Shipped already, or lapsed.
+            None => Err(ItemError::NotHeld),
+        }
+    }
+}
+
 impl Handle<Release> for Item {
     const NAME: &'static str = "release";
     type Reply = ();
@@ -176,6 +204,19 @@ impl Handle<Release> for Item {
     fn handle(&self, Release { order }: Release, ctx: &mut Context<Self>) -> Result<(), ItemError> {
         // A cancelled order releases every line, also those that were lacking.
         if let Some(&Hold { quantity, .. }) = self.holds.get(&order) {
+            ctx.disarm(&Lapse { order: order.clone() });
+            ctx.emit(ItemEvent::Released { order, quantity });
+        }
+        Ok(())
+    }
+}
+
+impl Handle<Lapse> for Item {
+    const NAME: &'static str = "lapse";
+    type Reply = ();
+
+    fn handle(&self, Lapse { order }: Lapse, ctx: &mut Context<Self>) -> Result<(), ItemError> {
+        if let Some(&Hold { quantity, is_taken: false, .. }) = self.holds.get(&order) {
             ctx.emit(ItemEvent::Released { order, quantity });
         }
         Ok(())
@@ -188,6 +229,7 @@ impl Handle<Ship> for Item {
 
     fn handle(&self, Ship { order }: Ship, ctx: &mut Context<Self>) -> Result<Stock, ItemError> {
         let &Hold { quantity, .. } = self.holds.get(&order).ok_or(ItemError::NotHeld)?;
+        ctx.disarm(&Lapse { order: order.clone() });
         Ok(self.moved(ItemEvent::Shipped { order, quantity }, ctx))
     }
 }

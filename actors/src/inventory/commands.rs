@@ -1,5 +1,6 @@
 //! What an item can be asked, what it answers, and why it says no.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ItemId, LackReason};
@@ -11,21 +12,23 @@ use crate::{
 };
 
 /// Be sold from now on. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// What it is called: 1 to 200 characters.
     #[serde(deserialize_with = "read_name")]
+    #[schemars(schema_with = "crate::schema::name")]
     pub name: String,
     /// What it is, at length: at most 5,000 characters.
     #[serde(default, deserialize_with = "read_description")]
+    #[schemars(schema_with = "crate::schema::description")]
     pub description: String,
     /// What one piece costs.
     pub price: Money,
 }
 
 /// So many pieces came in. Replies with the [`Stock`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receive {
     /// How many.
@@ -33,7 +36,7 @@ pub struct Receive {
 }
 
 /// Hold so many pieces for an order. Replies with the [`Reservation`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reserve {
     /// For whom.
@@ -44,8 +47,24 @@ pub struct Reserve {
     pub currency: Currency,
 }
 
+/// An order is paid: what is held for it stays held until it leaves the house. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Take {
+    /// Which order.
+    pub order: OrderId,
+}
+
+/// Pieces held for an order were not taken in time. Replies nothing, also if they were.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lapse {
+    /// Which order.
+    pub order: OrderId,
+}
+
 /// An order needs its pieces no longer. Replies nothing, also if it held none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// Who held them.
@@ -53,7 +72,7 @@ pub struct Release {
 }
 
 /// An order's pieces leave the house. Replies with the [`Stock`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ship {
     /// Who held them.
@@ -61,12 +80,12 @@ pub struct Ship {
 }
 
 /// What are you, and how many are there? Replies with the [`StockCard`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Show {}
 
 /// What became of a [`Reserve`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reservation {
     /// The pieces are held for the order, at this price.
@@ -84,7 +103,7 @@ pub enum Reservation {
 }
 
 /// How many pieces there are: received = available + held + shipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Stock {
     /// All that ever came in.
     pub received: u64,
@@ -97,7 +116,7 @@ pub struct Stock {
 }
 
 /// An item, and how many there are of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockCard {
     /// The item.
     pub sku: ItemId,

@@ -45,6 +45,12 @@ pub enum ItemEvent {
         /// Why it cannot be had.
         reason: LackReason,
     },
+    /// Pieces held for an order stay held: it is paid.
+    #[serde(rename = "taken")]
+    Taken {
+        /// Which order.
+        order: OrderId,
+    },
     /// Pieces held for an order are available again.
     #[serde(rename = "released")]
     Released {

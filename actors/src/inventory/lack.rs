@@ -1,9 +1,12 @@
 //! Why an item cannot be had: a fact that travels from the stock to the buyer's mail.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why an order's line cannot be held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, JsonSchema,
+)]
 pub enum LackReason {
     /// The item was never created.
     #[serde(rename = "unknown_item")]
@@ -14,6 +17,7 @@ pub enum LackReason {
     #[error("only {available} available")]
     OutOfStock {
         /// How many there were.
+        #[schemars(schema_with = "crate::schema::count")]
         available: u64,
     },
     /// Its price is in another currency than the order.

@@ -21,7 +21,8 @@ mod stock_tests;
 pub use self::{
     actor::{Item, ItemId},
     commands::{
-        Create, ItemError, Receive, Release, Reservation, Reserve, Ship, Show, Stock, StockCard,
+        Create, ItemError, Lapse, Receive, Release, Reservation, Reserve, Ship, Show, Stock,
+        StockCard, Take,
     },
     events::ItemEvent,
     lack::LackReason,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use bus::{Fold, IndexEntry, Projection, Recorded};
+use bus::{Fold, IndexEntry, JsonSchema, Projection, Recorded};
 use serde::{Deserialize, Serialize};
 
 use super::{Item, ItemEvent, Stock};
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// An item as it is listed.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ItemCard {
     /// The item.
     pub sku: String,
@@ -67,6 +67,8 @@ fn cut(word: &str) -> String {
 
 impl Projection for ItemCard {
     const NAME: &'static str = "items";
+    /// 2: created items are listed as such.
+    const VERSION: u32 = 2;
 
     fn index(&self) -> Vec<IndexEntry> {
         if !self.created {
@@ -80,6 +82,7 @@ impl Projection for ItemCard {
             .filter(|word| seen.insert(word.clone()))
             .take(WORDS_MAX)
             .map(|word| IndexEntry::new("word", word))
+            .chain([IndexEntry::new("created", "yes")])
             .collect()
     }
 }
@@ -97,6 +100,7 @@ impl Fold<Item> for ItemCard {
             event @ (ItemEvent::Received { .. }
             | ItemEvent::Reserved { .. }
             | ItemEvent::Lacked { .. }
+            | ItemEvent::Taken { .. }
             | ItemEvent::Released { .. }
             | ItemEvent::Shipped { .. }) => self.move_stock(event),
         }
@@ -124,7 +128,8 @@ mod tests {
     }
 
     fn entries(words: &[&str]) -> Vec<IndexEntry> {
-        words.iter().map(|word| IndexEntry::new("word", *word)).collect()
+        let words = words.iter().map(|word| IndexEntry::new("word", *word));
+        words.chain([IndexEntry::new("created", "yes")]).collect()
     }
 
     #[test]
@@ -148,7 +153,7 @@ mod tests {
         let card = card_of([created("Red LAMP, größer")]);
         assert_eq!(card.index(), entries(&["lamp-7", "lamp", "7", "red", "größer"]));
         let many: String = (0..100).map(|n| format!("w{n} ")).collect();
-        assert_eq!(card_of([created(&many)]).index().len(), WORDS_MAX);
+        assert_eq!(card_of([created(&many)]).index().len(), WORDS_MAX + 1);
     }
 
     #[test]

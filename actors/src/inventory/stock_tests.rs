@@ -6,10 +6,11 @@ use bus::{Actor, testing::given};
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
 use super::{
-    Create, Item, ItemError, ItemEvent, ItemId, LackReason, Receive, Release, Reservation, Reserve,
-    Ship, Show, Stock, StockCard,
+    Create, Item, ItemError, ItemEvent, ItemId, LackReason, Lapse, Receive, Release, Reservation,
+    Reserve, Ship, Show, Stock, StockCard, Take,
 };
 use crate::{
+    limits::HOLD_TIME,
     money::tests::{eur, usd},
     orders::OrderId,
     quantity::Quantity,
@@ -50,6 +51,14 @@ fn released(id: &str, number: u32) -> ItemEvent {
 
 fn shipped(id: &str, number: u32) -> ItemEvent {
     ItemEvent::Shipped { order: order(id), quantity: pieces(number) }
+}
+
+fn taken(id: &str) -> ItemEvent {
+    ItemEvent::Taken { order: order(id) }
+}
+
+fn lapse(id: &str) -> Lapse {
+    Lapse { order: order(id) }
 }
 
 fn reserve(id: &str, number: u32) -> Reserve {
@@ -104,7 +113,33 @@ fn what_is_available_is_held_to_the_last_piece() {
     given::<Item>([created(), received(5)])
         .when(reserve("o-1", 5))
         .replies(held(5))
-        .then([reserved("o-1", 5)]);
+        .then([reserved("o-1", 5)])
+        .arms(HOLD_TIME, lapse("o-1"));
+}
+
+#[test]
+fn what_is_not_taken_in_time_is_given_back() {
+    let past = vec![created(), received(5), reserved("o-1", 2)];
+    given::<Item>(past.clone()).when(lapse("o-1")).replies(()).then([released("o-1", 2)]);
+    let taken = [past.clone(), vec![taken("o-1")]].concat();
+    given::<Item>(past)
+        .when(Take { order: order("o-1") })
+        .replies(())
+        .then([self::taken("o-1")])
+        .disarms(&lapse("o-1"));
+    for command in [lapse("o-1"), lapse("o-2")] {
+        given::<Item>(taken.clone()).when(command).replies(()).then([]).touches_no_timer();
+    }
+    given::<Item>(taken.clone()).when(Take { order: order("o-1") }).replies(()).then([]);
+    given::<Item>(taken).when(Ship { order: order("o-1") }).then([shipped("o-1", 2)]);
+}
+
+#[test]
+fn what_was_shipped_or_never_held_is_not_taken() {
+    let past = vec![created(), received(5), reserved("o-1", 2), shipped("o-1", 2)];
+    for id in ["o-1", "o-2"] {
+        given::<Item>(past.clone()).when(Take { order: order(id) }).refuses(ItemError::NotHeld);
+    }
 }
 
 #[test]
@@ -140,7 +175,8 @@ fn what_is_released_is_available_again() {
     given::<Item>([created(), received(5), reserved("o-1", 5)])
         .when(Release { order: order("o-1") })
         .replies(())
-        .then([released("o-1", 5)]);
+        .then([released("o-1", 5)])
+        .disarms(&lapse("o-1"));
     given::<Item>([created(), received(5), reserved("o-1", 5), released("o-1", 5)])
         .when(reserve("o-2", 5))
         .then([reserved("o-2", 5)]);
@@ -161,7 +197,8 @@ fn only_what_is_held_is_shipped_and_once() {
     given::<Item>(past.clone())
         .when(Ship { order: order("o-1") })
         .replies(Stock { received: 5, available: 3, held: 0, shipped: 2 })
-        .then([shipped("o-1", 2)]);
+        .then([shipped("o-1", 2)])
+        .disarms(&lapse("o-1"));
     given::<Item>(past.into_iter().chain([shipped("o-1", 2)]))
         .when(Ship { order: order("o-1") })
         .refuses(ItemError::NotHeld);
@@ -193,6 +230,7 @@ enum Step {
     Receive(u32),
     Reserve(usize, u32),
     Release(usize),
+    Lapse(usize),
     Ship(usize),
 }
 
@@ -204,6 +242,7 @@ fn step() -> impl Strategy<Value = Step> {
         (1..20_u32).prop_map(Step::Receive),
         (some_order.clone(), 1..20_u32).prop_map(|(order, n)| Step::Reserve(order, n)),
         some_order.clone().prop_map(Step::Release),
+        some_order.clone().prop_map(Step::Lapse),
         some_order.prop_map(Step::Ship),
     ]
 }
@@ -220,7 +259,9 @@ fn expected(step: Step, stock: Stock, holds: &BTreeMap<usize, u32>) -> Option<It
             let reason = LackReason::OutOfStock { available: stock.available };
             Some(lacked(ORDERS[order], n, reason))
         }
-        Step::Release(order) => holds.get(&order).map(|n| released(ORDERS[order], *n)),
+        Step::Release(order) | Step::Lapse(order) => {
+            holds.get(&order).map(|n| released(ORDERS[order], *n))
+        }
         Step::Ship(order) => holds.get(&order).map(|n| shipped(ORDERS[order], *n)),
     }
 }
@@ -236,13 +277,22 @@ proptest! {
             let event = expected(step, item.stock(), &holds);
             let life = given::<Item>(past.clone());
             match step {
-                Step::Receive(n) => life.when(Receive { quantity: pieces(n) }).then(event.clone()),
-                Step::Reserve(o, n) => life.when(reserve(ORDERS[o], n)).then(event.clone()),
+                Step::Receive(n) => {
+                    life.when(Receive { quantity: pieces(n) }).then(event.clone());
+                }
+                Step::Reserve(o, n) => {
+                    life.when(reserve(ORDERS[o], n)).then(event.clone());
+                }
                 Step::Release(o) => {
                     life.when(Release { order: order(ORDERS[o]) }).then(event.clone());
                 }
+                Step::Lapse(o) => {
+                    life.when(lapse(ORDERS[o])).then(event.clone());
+                }
                 Step::Ship(o) => match event.clone() {
-                    Some(event) => life.when(Ship { order: order(ORDERS[o]) }).then([event]),
+                    Some(event) => {
+                        life.when(Ship { order: order(ORDERS[o]) }).then([event]);
+                    }
                     None => life.when(Ship { order: order(ORDERS[o]) }).refuses(ItemError::NotHeld),
                 },
             }
@@ -250,7 +300,7 @@ proptest! {
                 (Step::Reserve(o, n), Some(ItemEvent::Reserved { .. })) => {
                     holds.insert(o, n);
                 }
-                (Step::Release(o) | Step::Ship(o), _) => drop(holds.remove(&o)),
+                (Step::Release(o) | Step::Lapse(o) | Step::Ship(o), _) => drop(holds.remove(&o)),
                 _ => {}
             }
             if let Some(event) = event {

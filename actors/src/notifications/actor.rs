@@ -1,6 +1,7 @@
 //! A notice: one thing told to one person, and whether it has been.
 
 use bus::{Actor, Context, Handle, Id};
+use serde::{Deserialize, Serialize};
 
 use super::{GiveUp, Letter, NoticeError, NoticeEvent, NoticeStatus, Queue, Sent, Show};
 use crate::users::UserId;
@@ -9,7 +10,7 @@ use crate::users::UserId;
 pub type NoticeId = Id<Notice>;
 
 /// A notice.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub enum Notice {
     /// Nobody asked for it.
     #[default]

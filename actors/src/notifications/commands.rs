@@ -1,5 +1,6 @@
 //! What a notice can be asked, what it answers, and why it says no.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Tell `user` this. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     /// Whom.
@@ -19,12 +20,12 @@ pub struct Queue {
 }
 
 /// The mail has left. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sent {}
 
 /// The mail will never leave. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GiveUp {
     /// Why not.
@@ -32,12 +33,12 @@ pub struct GiveUp {
 }
 
 /// How do you stand? Replies with the [`NoticeStatus`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Show {}
 
 /// What is told. Only facts: the words are made when the mail is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Letter {
     /// The order is paid.
     #[serde(rename = "order_confirmed")]
@@ -58,7 +59,7 @@ pub enum Letter {
 }
 
 /// Why a mail will never leave. A code, not the mail server's words: those may name people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum GiveUpReason {
     /// There is no such user.
     #[serde(rename = "unknown_user")]
@@ -70,12 +71,13 @@ pub enum GiveUpReason {
     #[serde(rename = "refused")]
     Refused {
         /// The server's reply code, such as 550.
+        #[schemars(schema_with = "crate::schema::reply_code")]
         code: u16,
     },
 }
 
 /// How a notice stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NoticeStatus {
     /// It is to be mailed.
     #[serde(rename = "queued")]

@@ -1,6 +1,7 @@
 //! Letters: the words of each notice, made from its facts. Pure, plain text, no markup.
 
 use super::Letter;
+use crate::orders::CancelReason;
 
 /// A mail's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,13 @@ pub(super) fn words(letter: &Letter, name: &str) -> Words {
         Letter::OrderConfirmed { order, total } => (
             format!("Your order {order} is confirmed"),
             format!("thank you: your order {order} is confirmed. You paid {total}."),
+        ),
+        Letter::OrderCancelled { order, reason: reason @ CancelReason::Unpaid } => (
+            format!("Your order {order} is cancelled"),
+            format!(
+                "we are sorry: your order {order} is cancelled, because {reason}.\n\
+                 Should your card be charged for it all the same, you get your money back."
+            ),
         ),
         Letter::OrderCancelled { order, reason } => (
             format!("Your order {order} is cancelled"),
@@ -33,7 +41,7 @@ mod tests {
     use crate::{
         inventory::{ItemId, LackReason},
         money::tests::eur,
-        orders::{CancelReason, OrderId},
+        orders::OrderId,
         payments::DeclineReason,
     };
 
@@ -50,6 +58,15 @@ mod tests {
             body,
             "Dear Ann,\n\nthank you: your order o-1 is confirmed. You paid 12.05 EUR.\n\nYour shop\n"
         );
+    }
+
+    #[test]
+    fn who_may_still_be_charged_is_not_told_otherwise() {
+        let letter = Letter::OrderCancelled { order: order(), reason: CancelReason::Unpaid };
+        let Words { body, .. } = words(&letter, "Ann");
+        assert!(body.contains("because it was not paid in time.\n"), "{body}");
+        assert!(body.contains("you get your money back"), "{body}");
+        assert!(!body.contains("You have not been charged"), "{body}");
     }
 
     #[test]

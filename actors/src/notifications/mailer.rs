@@ -1,12 +1,15 @@
-//! How mail leaves: by SMTP, or as `.eml` files in a folder where no mail server is at hand.
+//! How mail leaves: by SMTP, as `.eml` files in a folder where no mail server is at hand, or into
+//! an outbox in memory where the whole world is.
 //!
 //! A mail is made from its notice alone, so sending it again sends the same mail, under the
 //! same Message-ID; in a folder it replaces the same file.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -30,6 +33,23 @@ pub struct Mailer {
 enum Way {
     Smtp(AsyncSmtpTransport<Tokio1Executor>),
     Folder(PathBuf),
+    Outbox(Outbox),
+}
+
+/// Mail that left, in memory: for tests and simulations. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Outbox(Arc<Mutex<BTreeSet<String>>>);
+
+impl Outbox {
+    /// The ids of the notices whose mail left. Sent twice, a mail is one: it has one Message-ID.
+    #[must_use]
+    pub fn mailed(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, notice: &NoticeId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.to_string());
+    }
 }
 
 /// Why mail cannot leave like that.
@@ -83,6 +103,7 @@ impl fmt::Debug for Mailer {
         let way: &dyn fmt::Debug = match &self.way {
             Way::Smtp(_) => &"smtp",
             Way::Folder(folder) => folder,
+            Way::Outbox(_) => &"outbox",
         };
         f.debug_struct("Mailer").field("way", way).finish_non_exhaustive()
     }
@@ -111,6 +132,14 @@ impl Mailer {
         }
     }
 
+    /// Into `outbox`.
+    ///
+    /// # Errors
+    /// [`InvalidMailer`] if `from` cannot be read.
+    pub fn outbox(outbox: Outbox, from: &str) -> Result<Self, InvalidMailer> {
+        Ok(Self { from: mailbox(from)?, way: Way::Outbox(outbox) })
+    }
+
     pub(super) async fn send(&self, mail: Mail<'_>) -> Result<(), NotSent> {
         let notice = mail.notice;
         let message = self.compose(mail)?;
@@ -120,6 +149,10 @@ impl Mailer {
                 Ok(Err(error)) => Err(judge(&error)),
                 Err(_) => Err(NotSent::Now("the mail server took too long".to_owned())),
             },
+            Way::Outbox(outbox) => {
+                outbox.put(notice);
+                Ok(())
+            }
             Way::Folder(folder) => {
                 let (folder, name) = (folder.clone(), format!("{notice}.eml"));
                 let written = tokio::task::spawn_blocking(move || {

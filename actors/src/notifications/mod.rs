@@ -24,5 +24,5 @@ pub use self::{
     commands::{GiveUp, GiveUpReason, Letter, NoticeError, NoticeStatus, Queue, Sent, Show},
     effect::SendNotice,
     events::NoticeEvent,
-    mailer::{InvalidMailer, Mailer},
+    mailer::{InvalidMailer, Mailer, Outbox},
 };

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) fn on_order(order: &Recorded<Order>, then: &mut Then) {
     let id = || order.id.clone();
     match &order.event {
-        OrderEvent::Confirmed { buyer, total, receipt: _ } => {
+        OrderEvent::Confirmed { buyer, total, receipt: _, skus: _ } => {
             let letter = Letter::OrderConfirmed { order: id(), total: *total };
             queue(&order.id, "confirmed", buyer, letter, then);
         }
@@ -54,7 +54,8 @@ mod tests {
     }
 
     fn confirmed() -> OrderEvent {
-        OrderEvent::Confirmed { buyer: buyer(), total: eur(500), receipt: receipt() }
+        let skus = Vec::new();
+        OrderEvent::Confirmed { buyer: buyer(), total: eur(500), receipt: receipt(), skus }
     }
 
     fn cancelled() -> OrderEvent {

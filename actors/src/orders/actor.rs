@@ -6,18 +6,19 @@
 use std::collections::BTreeSet;
 
 use bus::{Actor, Context, Handle, Id};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    CancelReason, NoteDeclined, NoteLacking, NotePaid, NoteReserved, OrderError, OrderEvent,
-    OrderLine, OrderStatus, OrderView, Place, Purchase, Show, purchase::Stage,
+    CancelReason, Expire, NoteDeclined, NoteLacking, NotePaid, NoteReserved, OrderError,
+    OrderEvent, OrderLine, OrderStatus, OrderView, Place, Purchase, Show, purchase::Stage,
 };
-use crate::limits::LINES_MAX;
+use crate::limits::{LINES_MAX, UNPAID_TIME};
 
 /// The id of an order.
 pub type OrderId = Id<Order>;
 
 /// An order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub enum Order {
     /// Nothing is known of it.
     #[default]
@@ -30,7 +31,7 @@ impl Actor for Order {
     const KIND: &'static str = "order";
     type Event = OrderEvent;
     type Error = OrderError;
-    type Commands = (Place, NoteReserved, NoteLacking, NotePaid, NoteDeclined, Show);
+    type Commands = (Place, NoteReserved, NoteLacking, NotePaid, NoteDeclined, Expire, Show);
 
     fn apply(&mut self, event: &OrderEvent) {
         match (event, self) {
@@ -65,6 +66,7 @@ impl Handle<Place> for Order {
         let Place { buyer, currency, card, lines } = command;
         check(&lines)?;
         ctx.emit(OrderEvent::Placed { buyer, currency, card, lines });
+        ctx.after(UNPAID_TIME, Expire {});
         Ok(OrderStatus::Placed)
     }
 }
@@ -107,7 +109,7 @@ impl Handle<NoteReserved> for Order {
             Ok(Some(total)) => {
                 ctx.emit(OrderEvent::PaymentDue { total, card: purchase.card.clone() });
             }
-            Err(_) => ctx.emit(purchase.cancelled(CancelReason::TotalTooLarge)),
+            Err(_) => purchase.cancel(CancelReason::TotalTooLarge, ctx),
         }
         Ok(())
     }
@@ -125,7 +127,7 @@ impl Handle<NoteLacking> for Order {
         }
         if let Stage::Reserving = purchase.stage {
             ctx.emit(OrderEvent::LineLacking { sku: sku.clone(), reason });
-            ctx.emit(purchase.cancelled(CancelReason::Lacking { sku, reason }));
+            purchase.cancel(CancelReason::Lacking { sku, reason }, ctx);
         }
         Ok(())
     }
@@ -141,8 +143,9 @@ impl Handle<NotePaid> for Order {
         match &purchase.stage {
             Stage::Reserving => return Err(OrderError::NotDue),
             Stage::Paying { total } => {
-                let (buyer, total) = (purchase.buyer.clone(), *total);
-                ctx.emit(OrderEvent::Confirmed { buyer, total, receipt });
+                let (buyer, total, skus) = (purchase.buyer.clone(), *total, purchase.skus());
+                ctx.emit(OrderEvent::Confirmed { buyer, total, receipt, skus });
+                ctx.disarm(&Expire {});
             }
             Stage::Confirmed { receipt: known, .. } if *known == receipt => {} // Told twice.
             Stage::Confirmed { .. } | Stage::Cancelled { .. } => {
@@ -165,11 +168,33 @@ impl Handle<NoteDeclined> for Order {
         match purchase.stage {
             Stage::Reserving => return Err(OrderError::NotDue),
             Stage::Paying { .. } => {
-                ctx.emit(purchase.cancelled(CancelReason::Declined { reason }));
+                purchase.cancel(CancelReason::Declined { reason }, ctx);
             }
             Stage::Confirmed { .. } | Stage::Cancelled { .. } => {} // Told twice, or too late.
         }
         Ok(())
+    }
+}
+
+impl Handle<Expire> for Order {
+    const NAME: &'static str = "expire";
+    type Reply = ();
+
+    fn handle(&self, _: Expire, ctx: &mut Context<Self>) -> Result<(), OrderError> {
+        let purchase = self.purchase()?;
+        match purchase.stage {
+            // Money that is on its way comes too late, and is given back.
+            Stage::Reserving | Stage::Paying { .. } => purchase.cancel(CancelReason::Unpaid, ctx),
+            Stage::Confirmed { .. } | Stage::Cancelled { .. } => {} // It was settled just before.
+        }
+        Ok(())
+    }
+}
+
+impl Purchase {
+    fn cancel(&self, reason: CancelReason, ctx: &mut Context<Order>) {
+        ctx.emit(self.cancelled(reason));
+        ctx.disarm(&Expire {});
     }
 }
 

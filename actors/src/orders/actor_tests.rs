@@ -3,12 +3,12 @@
 use bus::testing::given;
 
 use super::{
-    CancelReason, LINES_MAX, NoteDeclined, NoteLacking, NotePaid, NoteReserved, Order, OrderError,
-    OrderEvent, OrderLine, OrderStatus, OrderView, Place, PricedLine, Show,
+    CancelReason, Expire, LINES_MAX, NoteDeclined, NoteLacking, NotePaid, NoteReserved, Order,
+    OrderError, OrderEvent, OrderLine, OrderStatus, OrderView, Place, PricedLine, Show,
 };
 use crate::{
     inventory::{ItemId, LackReason},
-    limits::AMOUNT_MAX,
+    limits::{AMOUNT_MAX, UNPAID_TIME},
     money::{
         Money,
         tests::{eur, usd},
@@ -61,7 +61,8 @@ fn due(total: Money) -> OrderEvent {
 }
 
 fn confirmed(text: &str) -> OrderEvent {
-    OrderEvent::Confirmed { buyer: buyer(), total: eur(500), receipt: receipt(text) }
+    let skus = vec![sku("A1")];
+    OrderEvent::Confirmed { buyer: buyer(), total: eur(500), receipt: receipt(text), skus }
 }
 
 fn cancelled(reason: CancelReason, skus: &[&str]) -> OrderEvent {
@@ -103,7 +104,8 @@ fn an_order_is_placed_once() {
     given::<Order>([])
         .when(place(["A1", "B2"]))
         .replies(OrderStatus::Placed)
-        .then([placed(&["A1", "B2"])]);
+        .then([placed(&["A1", "B2"])])
+        .arms(UNPAID_TIME, Expire {});
     given::<Order>([placed(&["A1"])]).when(place(["A1"])).refuses(OrderError::AlreadyPlaced);
 }
 
@@ -164,11 +166,27 @@ fn a_paid_order_is_confirmed_and_a_declined_one_cancelled() {
     given::<Order>(paying())
         .when(NotePaid { receipt: receipt("r-1") })
         .replies(())
-        .then([confirmed("r-1")]);
+        .then([confirmed("r-1")])
+        .disarms(&Expire {});
     given::<Order>(paying())
         .when(note_declined())
         .replies(())
-        .then([cancelled(declined(), &["A1"])]);
+        .then([cancelled(declined(), &["A1"])])
+        .disarms(&Expire {});
+}
+
+#[test]
+fn an_order_that_is_not_paid_in_time_is_cancelled() {
+    for past in [vec![placed(&["A1"])], paying()] {
+        given::<Order>(past)
+            .when(Expire {})
+            .replies(())
+            .then([cancelled(CancelReason::Unpaid, &["A1"])]);
+    }
+    for past in [is_confirmed(), is_cancelled()] {
+        given::<Order>(past).when(Expire {}).replies(()).then([]).touches_no_timer();
+    }
+    given::<Order>([]).when(Expire {}).refuses(OrderError::Unplaced);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What an order can be asked, what it answers, and why it says no.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CancelReason;
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// Buy these things. Replies with the order's status.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Who buys.
@@ -26,7 +27,7 @@ pub struct Place {
 }
 
 /// So many pieces of one item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderLine {
     /// The item.
@@ -36,7 +37,7 @@ pub struct OrderLine {
 }
 
 /// An item is held for the order. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoteReserved {
     /// The item.
@@ -48,7 +49,7 @@ pub struct NoteReserved {
 }
 
 /// An item cannot be had. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoteLacking {
     /// The item.
@@ -58,7 +59,7 @@ pub struct NoteLacking {
 }
 
 /// The order's payment was captured. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotePaid {
     /// What proves it.
@@ -66,20 +67,25 @@ pub struct NotePaid {
 }
 
 /// The order's payment was declined. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoteDeclined {
     /// Why.
     pub reason: DeclineReason,
 }
 
+/// The order's time to be paid is over. Replies nothing, also if it was paid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expire {}
+
 /// How do you stand? Replies with the [`OrderView`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Show {}
 
 /// How an order stands, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
     /// Its lines are being reserved.
@@ -94,7 +100,7 @@ pub enum OrderStatus {
 }
 
 /// A line and, once it is held, its price.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PricedLine {
     /// The item.
     pub sku: ItemId,
@@ -106,7 +112,7 @@ pub struct PricedLine {
 }
 
 /// How an order stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderView {
     /// Who buys.
     pub buyer: UserId,

@@ -63,6 +63,9 @@ pub enum OrderEvent {
         total: Money,
         /// What proves that it is paid.
         receipt: Receipt,
+        /// What is held for it, and must stay so. Older orders do not say, and hold it anyway.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        skus: Vec<ItemId>,
     },
     /// The order will not be.
     #[serde(rename = "cancelled")]

@@ -23,8 +23,8 @@ pub(crate) mod saga;
 pub use self::{
     actor::{Order, OrderId},
     commands::{
-        NoteDeclined, NoteLacking, NotePaid, NoteReserved, OrderError, OrderLine, OrderStatus,
-        OrderView, Place, PricedLine, Show,
+        Expire, NoteDeclined, NoteLacking, NotePaid, NoteReserved, OrderError, OrderLine,
+        OrderStatus, OrderView, Place, PricedLine, Show,
     },
     events::OrderEvent,
     projection::OrderCard,

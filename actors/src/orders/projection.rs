@@ -1,13 +1,13 @@
 //! Order cards: a buyer's orders as they stand, newest first.
 
-use bus::{Fold, IndexEntry, Projection, Recorded, Timestamp};
+use bus::{Fold, IndexEntry, JsonSchema, Projection, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{CancelReason, Order, OrderEvent, OrderLine, OrderStatus, PricedLine};
 use crate::money::{Currency, Money};
 
 /// An order as it is listed.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct OrderCard {
     /// The order.
     pub id: String,
@@ -144,8 +144,9 @@ mod tests {
         let paying = card_after(held());
         assert_eq!((paying.status, paying.total), (OrderStatus::Paying, Some(eur(500))));
         assert_eq!(paying.lines[0].unit_price, Some(eur(250)));
+        let skus = Vec::new();
         let confirmed =
-            OrderEvent::Confirmed { buyer: buyer(), total: eur(500), receipt: receipt() };
+            OrderEvent::Confirmed { buyer: buyer(), total: eur(500), receipt: receipt(), skus };
         let card = card_after(held().into_iter().chain([confirmed]));
         assert_eq!(card.status, OrderStatus::Confirmed);
         assert_eq!(card.settled_at, Some(Timestamp::from_millis(1_000)));

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{CancelReason, OrderEvent, OrderLine, OrderStatus, OrderView, PricedLine};
 use crate::{
     inventory::ItemId,
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// A placed order.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Purchase {
     pub(super) buyer: UserId,
     pub(super) card: CardToken,
@@ -25,7 +27,7 @@ pub struct Purchase {
 }
 
 /// How far the checkout is.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Stage {
     Reserving,
     Paying { total: Money },
@@ -110,8 +112,12 @@ impl Purchase {
     }
 
     pub(super) fn cancelled(&self, reason: CancelReason) -> OrderEvent {
-        let skus = self.lines.iter().map(|line| line.sku.clone()).collect();
-        OrderEvent::Cancelled { buyer: self.buyer.clone(), reason, skus }
+        OrderEvent::Cancelled { buyer: self.buyer.clone(), reason, skus: self.skus() }
+    }
+
+    /// What may be held for it.
+    pub(super) fn skus(&self) -> Vec<ItemId> {
+        self.lines.iter().map(|line| line.sku.clone()).collect()
     }
 
     /// Whether this money is known to have come too late.

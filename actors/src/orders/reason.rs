@@ -1,5 +1,6 @@
 //! Why an order was cancelled: a fact that travels from the order to its buyer's mail.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// Why an order was cancelled.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 pub enum CancelReason {
     /// A line could not be had.
     #[serde(rename = "lacking")]
@@ -26,6 +27,10 @@ pub enum CancelReason {
         /// Why not.
         reason: DeclineReason,
     },
+    /// It was not paid in time.
+    #[serde(rename = "unpaid")]
+    #[error("it was not paid in time")]
+    Unpaid,
     /// The lines cost more than any amount can be.
     #[serde(rename = "total_too_large")]
     #[error("the total is too large")]

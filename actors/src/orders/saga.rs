@@ -8,7 +8,12 @@
 //! | `order.payment_due`   | `payment.request`             | –                           |
 //! | `payment.captured`    | `order.note_paid`             | –                           |
 //! | `payment.declined`    | `order.note_declined`         | –                           |
+//! | `order.confirmed`     | `item.take`, for each line    | –                           |
 //! | `order.cancelled`     | `item.release`, for each line | –                           |
+//! | `order.paid_too_late` | `payment.refund`              | –                           |
+//!
+//! What takes too long undoes itself by timers: the order expires unpaid, and an item gives back
+//! what no order took. Money that comes for an order that is settled already goes back.
 //!
 //! It keeps no state: what it must remember, the order remembers. Replaying it is harmless. The
 //! commits of one order are followed in turn, each when the last one's commands are answered, so
@@ -18,8 +23,8 @@ use bus::{Recorded, Then};
 
 use super::{NoteDeclined, NoteLacking, NotePaid, NoteReserved, Order, OrderEvent, OrderId};
 use crate::{
-    inventory::{Item, ItemEvent, Release, Reserve},
-    payments::{Payment, PaymentEvent, PaymentId, Request},
+    inventory::{Item, ItemEvent, Release, Reserve, Take},
+    payments::{Payment, PaymentEvent, PaymentId, Refund, Request},
 };
 
 /// The order's own steps: reserve, have paid, give back.
@@ -41,10 +46,15 @@ pub(crate) fn on_order(order: &Recorded<Order>, then: &mut Then) {
                 then.ask(sku, &Release { order: order.id.clone() });
             }
         }
-        OrderEvent::LineReserved { .. }
-        | OrderEvent::LineLacking { .. }
-        | OrderEvent::Confirmed { .. }
-        | OrderEvent::PaidTooLate { .. } => {}
+        OrderEvent::Confirmed { skus, .. } => {
+            for sku in skus {
+                then.ask(sku, &Take { order: order.id.clone() });
+            }
+        }
+        OrderEvent::PaidTooLate { receipt } => {
+            then.ask(&payment_of(&order.id), &Refund { receipt: receipt.clone() });
+        }
+        OrderEvent::LineReserved { .. } | OrderEvent::LineLacking { .. } => {}
     }
 }
 
@@ -60,6 +70,7 @@ pub(crate) fn on_item(item: &Recorded<Item>, then: &mut Then) {
         }
         ItemEvent::Created { .. }
         | ItemEvent::Received { .. }
+        | ItemEvent::Taken { .. }
         | ItemEvent::Released { .. }
         | ItemEvent::Shipped { .. } => {}
     }
@@ -74,7 +85,9 @@ pub(crate) fn on_payment(payment: &Recorded<Payment>, then: &mut Then) {
         PaymentEvent::Declined { order, reason } => {
             then.ask(order, &NoteDeclined { reason: *reason });
         }
-        PaymentEvent::Requested { .. } => {}
+        PaymentEvent::Requested { .. }
+        | PaymentEvent::RefundDue { .. }
+        | PaymentEvent::Refunded { .. } => {}
     }
 }
 
@@ -144,6 +157,19 @@ mod tests {
     }
 
     #[test]
+    fn a_confirmed_order_takes_every_line() {
+        let (total, skus) = (eur(1_000), vec![sku("A1"), sku("B2")]);
+        let confirmed = OrderEvent::Confirmed { buyer: buyer(), total, receipt: receipt(), skus };
+        assert_eq!(asked_by(on_order, "o-1", confirmed), ["item/A1/take", "item/B2/take"]);
+    }
+
+    #[test]
+    fn money_that_comes_too_late_goes_back() {
+        let late = OrderEvent::PaidTooLate { receipt: receipt() };
+        assert_eq!(asked_by(on_order, "o-1", late), ["payment/o-1/refund"]);
+    }
+
+    #[test]
     fn the_order_hears_of_its_items() {
         let reserved =
             ItemEvent::Reserved { order: order(), quantity: two(), unit_price: eur(250) };
@@ -169,19 +195,23 @@ mod tests {
         for event in [
             OrderEvent::LineReserved { sku: sku("A1"), quantity: two(), unit_price },
             OrderEvent::LineLacking { sku: sku("A1"), reason },
-            OrderEvent::Confirmed { buyer: buyer(), total: eur(5), receipt: receipt() },
-            OrderEvent::PaidTooLate { receipt: receipt() },
         ] {
             assert_eq!(asked_by(on_order, "o-1", event), nobody);
         }
         for event in [
             ItemEvent::Received { quantity: two() },
+            ItemEvent::Taken { order: order() },
             ItemEvent::Released { order: order(), quantity: two() },
             ItemEvent::Shipped { order: order(), quantity: two() },
         ] {
             assert_eq!(asked_by(on_item, "A1", event), nobody);
         }
-        let requested = PaymentEvent::Requested { order: order(), amount: eur(5), card: card() };
-        assert_eq!(asked_by(on_payment, "o-1", requested), nobody);
+        for event in [
+            PaymentEvent::Requested { order: order(), amount: eur(5), card: card() },
+            PaymentEvent::RefundDue { order: order(), amount: eur(5), receipt: receipt() },
+            PaymentEvent::Refunded { order: order(), amount: eur(5), receipt: receipt() },
+        ] {
+            assert_eq!(asked_by(on_payment, "o-1", event), nobody);
+        }
     }
 }

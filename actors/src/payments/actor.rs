@@ -1,12 +1,14 @@
 //! A payment: what was asked of the card, and what came of it.
 //!
 //! One outcome, whichever is recorded first: who reports it again is heard, who reports another
-//! one is refused.
+//! one is refused. What was captured may be given back, once and whole.
 
 use bus::{Actor, Context, Handle, Id};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Capture, CardToken, Decline, DeclineReason, PaymentError, PaymentEvent, Receipt, Request,
+    Capture, CardToken, ConfirmRefund, Decline, DeclineReason, PaymentError, PaymentEvent, Receipt,
+    Refund, Request,
 };
 use crate::{money::Money, orders::OrderId};
 
@@ -14,7 +16,7 @@ use crate::{money::Money, orders::OrderId};
 pub type PaymentId = Id<Payment>;
 
 /// A payment.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub enum Payment {
     /// Nobody asked for it.
     #[default]
@@ -25,19 +27,32 @@ pub enum Payment {
         terms: Terms,
         /// What came of it, once that is known.
         outcome: Option<Outcome>,
+        /// How far giving it back is.
+        refund: RefundStage,
     },
 }
 
 /// What was asked of the card.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     order: OrderId,
     amount: Money,
     card: CardToken,
 }
 
+/// How far giving the money back is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefundStage {
+    /// Nobody asked for it.
+    NotAsked,
+    /// The gateway is to give it back.
+    Due,
+    /// It has.
+    Done,
+}
+
 /// What came of a payment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The card was charged.
     Captured(Receipt),
@@ -49,19 +64,21 @@ impl Actor for Payment {
     const KIND: &'static str = "payment";
     type Event = PaymentEvent;
     type Error = PaymentError;
-    type Commands = (Request, Capture, Decline);
+    type Commands = (Request, Capture, Decline, Refund, ConfirmRefund);
 
     fn apply(&mut self, event: &PaymentEvent) {
         match event {
             PaymentEvent::Requested { order, amount, card } => {
                 let (order, card) = (order.clone(), card.clone());
                 let terms = Terms { order, amount: *amount, card };
-                *self = Self::Requested { terms, outcome: None };
+                *self = Self::Requested { terms, outcome: None, refund: RefundStage::NotAsked };
             }
             PaymentEvent::Captured { receipt, .. } => {
                 self.settle(Outcome::Captured(receipt.clone()));
             }
             PaymentEvent::Declined { reason, .. } => self.settle(Outcome::Declined(*reason)),
+            PaymentEvent::RefundDue { .. } => self.refund_is(RefundStage::Due),
+            PaymentEvent::Refunded { .. } => self.refund_is(RefundStage::Done),
         }
     }
 }
@@ -74,11 +91,31 @@ impl Payment {
         }
     }
 
+    fn refund_is(&mut self, stage: RefundStage) {
+        // The handlers let nothing be given back that was not captured.
+        if let Self::Requested { refund, .. } = self {
+            *refund = stage;
+        }
+    }
+
+    /// What was captured with this receipt, and how far giving it back is.
+    fn captured(&self, receipt: &Receipt) -> Result<(&Terms, RefundStage), PaymentError> {
+        match self {
+            Self::Unrequested => Err(PaymentError::NotRequested),
+            Self::Requested { terms, outcome: Some(Outcome::Captured(known)), refund }
+                if known == receipt =>
+            {
+                Ok((terms, *refund))
+            }
+            Self::Requested { .. } => Err(PaymentError::NotCaptured),
+        }
+    }
+
     /// The order to tell of `reported`; none if it was told before.
     fn order_to_tell(&self, reported: &Outcome) -> Result<Option<OrderId>, PaymentError> {
         match self {
             Self::Unrequested => Err(PaymentError::NotRequested),
-            Self::Requested { terms, outcome: None } => Ok(Some(terms.order.clone())),
+            Self::Requested { terms, outcome: None, .. } => Ok(Some(terms.order.clone())),
             Self::Requested { outcome: Some(known), .. } if known == reported => Ok(None),
             Self::Requested { outcome: Some(_), .. } => Err(PaymentError::AlreadySettled),
         }
@@ -125,6 +162,40 @@ impl Handle<Decline> for Payment {
         let Decline { reason } = command;
         if let Some(order) = self.order_to_tell(&Outcome::Declined(reason))? {
             ctx.emit(PaymentEvent::Declined { order, reason });
+        }
+        Ok(())
+    }
+}
+
+impl Handle<Refund> for Payment {
+    const NAME: &'static str = "refund";
+    type Reply = ();
+
+    fn handle(&self, command: Refund, ctx: &mut Context<Self>) -> Result<(), PaymentError> {
+        let Refund { receipt } = command;
+        let (Terms { order, amount, .. }, stage) = self.captured(&receipt)?;
+        if stage == RefundStage::NotAsked {
+            let (order, amount) = (order.clone(), *amount);
+            ctx.emit(PaymentEvent::RefundDue { order, amount, receipt });
+        }
+        Ok(())
+    }
+}
+
+impl Handle<ConfirmRefund> for Payment {
+    const NAME: &'static str = "confirm_refund";
+    type Reply = ();
+
+    fn handle(&self, command: ConfirmRefund, ctx: &mut Context<Self>) -> Result<(), PaymentError> {
+        let ConfirmRefund { receipt } = command;
+        let (Terms { order, amount, .. }, stage) = self.captured(&receipt)?;
+        match stage {
+            RefundStage::NotAsked => return Err(PaymentError::RefundNotDue),
+            RefundStage::Due => {
+                let (order, amount) = (order.clone(), *amount);
+                ctx.emit(PaymentEvent::Refunded { order, amount, receipt });
+            }
+            RefundStage::Done => {} // Told twice.
         }
         Ok(())
     }
@@ -207,6 +278,47 @@ mod tests {
         let is_declined = || given::<Payment>([requested(), declined()]);
         is_declined().when(capture("r-1")).refuses(PaymentError::AlreadySettled);
         is_declined().when(decline(InsufficientFunds)).refuses(PaymentError::AlreadySettled);
+    }
+
+    fn refund(text: &str) -> Refund {
+        Refund { receipt: receipt(text) }
+    }
+
+    fn confirm_refund(text: &str) -> ConfirmRefund {
+        ConfirmRefund { receipt: receipt(text) }
+    }
+
+    fn due() -> PaymentEvent {
+        let Request { order, amount, .. } = request();
+        PaymentEvent::RefundDue { order, amount, receipt: receipt("r-1") }
+    }
+
+    fn refunded() -> PaymentEvent {
+        let Request { order, amount, .. } = request();
+        PaymentEvent::Refunded { order, amount, receipt: receipt("r-1") }
+    }
+
+    #[test]
+    fn what_was_captured_is_given_back_once() {
+        let past = vec![requested(), captured()];
+        given::<Payment>(past.clone()).when(refund("r-1")).replies(()).then([due()]);
+        let past = [past, vec![due()]].concat();
+        given::<Payment>(past.clone()).when(refund("r-1")).replies(()).then([]);
+        given::<Payment>(past.clone()).when(confirm_refund("r-1")).then([refunded()]);
+        let past = [past, vec![refunded()]].concat();
+        given::<Payment>(past.clone()).when(refund("r-1")).replies(()).then([]);
+        given::<Payment>(past).when(confirm_refund("r-1")).replies(()).then([]);
+    }
+
+    #[test]
+    fn nothing_else_is_given_back() {
+        for past in [vec![requested()], vec![requested(), declined()]] {
+            given::<Payment>(past).when(refund("r-1")).refuses(PaymentError::NotCaptured);
+        }
+        let is_captured = || given::<Payment>([requested(), captured()]);
+        is_captured().when(refund("r-2")).refuses(PaymentError::NotCaptured);
+        is_captured().when(confirm_refund("r-1")).refuses(PaymentError::RefundNotDue);
+        given::<Payment>([]).when(refund("r-1")).refuses(PaymentError::NotRequested);
     }
 
     #[test]

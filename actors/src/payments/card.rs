@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::TOKEN_BYTES_MAX;
@@ -101,7 +102,9 @@ impl fmt::Display for Receipt {
 }
 
 /// Why a card was not charged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, JsonSchema,
+)]
 pub enum DeclineReason {
     /// The bank says no, and no more.
     #[serde(rename = "card_declined")]

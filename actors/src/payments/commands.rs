@@ -1,12 +1,13 @@
 //! What a payment can be asked, and why it says no.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CardToken, DeclineReason, Receipt};
 use crate::{money::Money, orders::OrderId};
 
 /// Charge this card for this order. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// What is paid for.
@@ -18,7 +19,7 @@ pub struct Request {
 }
 
 /// The card was charged. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
     /// What proves it.
@@ -26,11 +27,27 @@ pub struct Capture {
 }
 
 /// The card was not charged. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decline {
     /// Why.
     pub reason: DeclineReason,
+}
+
+/// Give back what was captured with this receipt. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refund {
+    /// What proves that it was captured.
+    pub receipt: Receipt,
+}
+
+/// What was captured with this receipt is given back. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmRefund {
+    /// What proves that it was captured.
+    pub receipt: Receipt,
 }
 
 /// Why a payment says no.
@@ -46,4 +63,10 @@ pub enum PaymentError {
     /// It has another outcome already.
     #[error("the payment was settled already, with another outcome")]
     AlreadySettled,
+    /// Only what was captured can be given back.
+    #[error("nothing was captured with this receipt")]
+    NotCaptured,
+    /// Nobody asked for the money back.
+    #[error("no refund is due")]
+    RefundNotDue,
 }

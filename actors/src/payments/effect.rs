@@ -1,4 +1,4 @@
-//! Charging a card because a payment was requested.
+//! Charging a card because a payment was requested, and giving the money back if that is due.
 //!
 //! The gateway gets the payment's id as its key, so running again after a crash charges
 //! nobody twice. What the gateway does not answer is asked again, later; it is never guessed.
@@ -7,7 +7,8 @@ use bus::{Bus, Effect, Recorded, Retry, Then};
 use tokio::time::timeout;
 
 use super::{
-    Capture, Charge, Decline, Gateway, GatewayError, Payment, PaymentEvent, PaymentId, Verdict,
+    Capture, Charge, Charged, ConfirmRefund, Decline, Gateway, GatewayError, Payment, PaymentEvent,
+    PaymentId, Verdict,
 };
 use crate::limits::GATEWAY_TIMEOUT;
 
@@ -32,7 +33,13 @@ impl<G: Gateway> Effect<Payment> for ChargeCard<G> {
                 let (key, card) = (payment.id.clone(), card.clone());
                 self.charge(Charge { key, amount: *amount, card }, then).await
             }
-            PaymentEvent::Captured { .. } | PaymentEvent::Declined { .. } => Ok(()),
+            PaymentEvent::RefundDue { order: _, amount, receipt } => {
+                let (key, receipt) = (payment.id.clone(), receipt.clone());
+                self.give_back(Charged { key, amount: *amount, receipt }, then).await
+            }
+            PaymentEvent::Captured { .. }
+            | PaymentEvent::Declined { .. }
+            | PaymentEvent::Refunded { .. } => Ok(()),
         }
     }
 }
@@ -42,6 +49,13 @@ impl<G: Gateway> ChargeCard<G> {
         let verdict = timeout(GATEWAY_TIMEOUT, self.gateway.charge(&charge)).await;
         let verdict = verdict.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::because)?;
         tell(&charge.key, verdict, then);
+        Ok(())
+    }
+
+    async fn give_back(&self, charged: Charged, then: &mut Then) -> Result<(), Retry> {
+        let given = timeout(GATEWAY_TIMEOUT, self.gateway.give_back(&charged)).await;
+        given.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::because)?;
+        then.ask(&charged.key, &ConfirmRefund { receipt: charged.receipt });
         Ok(())
     }
 }
@@ -72,6 +86,15 @@ mod tests {
                 None => std::future::pending().await,
             }
         }
+
+        async fn give_back(&self, charged: &Charged) -> Result<(), GatewayError> {
+            assert_eq!(charged.key.as_str(), "o-1", "the payment's id is the key");
+            match &self.0 {
+                Some(Err(error)) => Err(error.clone()),
+                Some(Ok(_)) => Ok(()),
+                None => std::future::pending().await,
+            }
+        }
     }
 
     async fn asked(answer: Option<Result<Verdict, GatewayError>>) -> Result<Vec<String>, Retry> {
@@ -91,6 +114,24 @@ mod tests {
         assert_eq!(asked(Some(Ok(approved))).await, Ok(vec!["payment/o-1/capture".to_owned()]));
         let declined = Verdict::Declined { reason: DeclineReason::CardDeclined };
         assert_eq!(asked(Some(Ok(declined))).await, Ok(vec!["payment/o-1/decline".to_owned()]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_payment_hears_that_the_money_went_back() {
+        let charged = || Charged {
+            key: PaymentId::parse("o-1").expect("an id"),
+            amount: eur(500),
+            receipt: Receipt::parse("r-1").expect("a receipt"),
+        };
+        let approved = Verdict::Approved { receipt: charged().receipt };
+        let mut then = Then::default();
+        let effect = ChargeCard { gateway: Scripted(Some(Ok(approved))) };
+        assert_eq!(effect.give_back(charged(), &mut then).await, Ok(()));
+        assert_eq!(then.asked().collect::<Vec<_>>(), [("payment", "o-1", "confirm_refund")]);
+        let silent = ChargeCard { gateway: Scripted(None) };
+        let retry = silent.give_back(charged(), &mut then).await;
+        assert_eq!(retry, Err(Retry::because(GatewayError::TimedOut)));
+        assert_eq!(then.asked().count(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,4 +34,24 @@ pub enum PaymentEvent {
         /// Why.
         reason: DeclineReason,
     },
+    /// The money is to be given back.
+    #[serde(rename = "refund_due")]
+    RefundDue {
+        /// What it was paid for.
+        order: OrderId,
+        /// How much: all of it.
+        amount: Money,
+        /// What proves that it was captured.
+        receipt: Receipt,
+    },
+    /// The money was given back.
+    #[serde(rename = "refunded")]
+    Refunded {
+        /// What it was paid for.
+        order: OrderId,
+        /// How much: all of it.
+        amount: Money,
+        /// What proves that it was captured.
+        receipt: Receipt,
+    },
 }

@@ -15,6 +15,24 @@ pub trait Gateway: Send + Sync + 'static {
     /// [`GatewayError`] if it is not known whether the card was charged: ask again.
     fn charge(&self, charge: &Charge)
     -> impl Future<Output = Result<Verdict, GatewayError>> + Send;
+
+    /// Gives back all that was charged, once for each key, however often it is asked.
+    ///
+    /// # Errors
+    /// [`GatewayError`] if it is not known whether it was given back: ask again.
+    fn give_back(&self, charged: &Charged)
+    -> impl Future<Output = Result<(), GatewayError>> + Send;
+}
+
+/// What a gateway is to give back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Charged {
+    /// The idempotency key: the payment's id, as it was for the charge.
+    pub key: PaymentId,
+    /// How much: all of it.
+    pub amount: Money,
+    /// What the gateway said when it charged the card.
+    pub receipt: Receipt,
 }
 
 /// What is asked of a gateway.

@@ -3,6 +3,7 @@
 //! ```text
 //! unrequested ── request ──▶ requested ──┬── capture ──▶ captured
 //!                                        └── decline ──▶ declined
+//! captured ── refund ──▶ refund due ── confirm_refund ──▶ refunded
 //! ```
 //!
 //! Promises: a payment has one outcome, whichever is recorded first; the gateway gets the
@@ -20,9 +21,9 @@ pub mod simulated;
 pub use self::{
     actor::{Payment, PaymentId},
     card::{CardToken, DeclineReason, InvalidCardToken, InvalidReceipt, Receipt},
-    commands::{Capture, Decline, PaymentError, Request},
+    commands::{Capture, ConfirmRefund, Decline, PaymentError, Refund, Request},
     effect::ChargeCard,
     events::PaymentEvent,
-    gateway::{Charge, Gateway, GatewayError, Verdict},
+    gateway::{Charge, Charged, Gateway, GatewayError, Verdict},
     simulated::SimulatedGateway,
 };

@@ -19,7 +19,9 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{CardToken, Charge, DeclineReason, Gateway, GatewayError, PaymentId, Receipt, Verdict};
+use super::{
+    CardToken, Charge, Charged, DeclineReason, Gateway, GatewayError, PaymentId, Receipt, Verdict,
+};
 use crate::limits::UNANSWERED_MAX;
 
 /// What the gateway does with a card.
@@ -110,6 +112,10 @@ impl Gateway for SimulatedGateway {
             Some(Behaviour::AnswerSecondCall) => approved(&charge.key),
             None => Ok(Verdict::Declined { reason: DeclineReason::UnknownCard }),
         }
+    }
+
+    async fn give_back(&self, _: &Charged) -> Result<(), GatewayError> {
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use bus::{Actor, Context, Handle, Id};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Credentials, Grant, PasswordHash, Profile, Register, Revoke, Show, ShowCredentials, UserError,
@@ -17,7 +18,7 @@ use crate::name::tidy_name;
 pub type UserId = Id<User>;
 
 /// A user.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub enum User {
     /// Nobody registered under this id.
     #[default]
@@ -27,6 +28,7 @@ pub enum User {
 }
 
 /// A registered user.
+#[derive(Serialize, Deserialize)]
 pub struct Person {
     name: String,
     address: String,

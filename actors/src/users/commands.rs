@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
+use bus::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{EmailId, UserId};
 use crate::limits::{ADDRESS_BYTES_MAX, PASSWORD_HASH_BYTES_MAX};
 
 /// To an address: it is to belong to `user`. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// Who claims it.
@@ -16,7 +17,7 @@ pub struct Claim {
 }
 
 /// To an address: `user`, who claimed it, has registered. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Confirm {
     /// Who claimed it.
@@ -24,15 +25,23 @@ pub struct Confirm {
 }
 
 /// To an address: it no longer belongs to `user`. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// Who claimed it.
     pub user: UserId,
 }
 
+/// To an address: `user` has claimed it and not registered in time. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lapse {
+    /// Who claimed it.
+    pub user: UserId,
+}
+
 /// To an address: whom does it belong to, if anybody?
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Holder {}
 
@@ -49,23 +58,25 @@ pub enum EmailError {
 }
 
 /// To a user: come to be. Replies with the profile.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     /// What the user wants to be called: 1 to 200 characters.
     pub name: String,
     /// Where mail reaches the user.
     #[serde(deserialize_with = "read_address")]
+    #[schemars(schema_with = "crate::schema::address")]
     pub address: String,
     /// The actor of that address, claimed before.
     pub email: EmailId,
     /// The hash of the password, an argon2id string.
     #[serde(deserialize_with = "read_password_hash")]
+    #[schemars(schema_with = "crate::schema::password_hash")]
     pub password_hash: String,
 }
 
 /// To a user: play `role`, too. Replies with the profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// The role.
@@ -73,7 +84,7 @@ pub struct Grant {
 }
 
 /// To a user: no longer play `role`. Replies with the profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// The role.
@@ -81,17 +92,17 @@ pub struct Revoke {
 }
 
 /// To a user: who are you?
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Show {}
 
 /// To a user: how do we know it is you?
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShowCredentials {}
 
 /// Who a user is.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Profile {
     /// The user.
     pub id: UserId,
@@ -104,7 +115,7 @@ pub struct Profile {
 }
 
 /// What a log-in is checked against.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Credentials {
     /// The hash of the password, an argon2id string.
     pub password_hash: String,
@@ -113,7 +124,9 @@ pub struct Credentials {
 }
 
 /// What a user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum UserRole {
     /// Buys.

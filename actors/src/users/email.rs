@@ -4,14 +4,16 @@
 //! the id does not tell it. That there is one actor per address makes addresses unique.
 
 use bus::{Actor, Context, Handle, Id};
+use serde::{Deserialize, Serialize};
 
-use super::{Claim, Confirm, EmailError, EmailEvent, Holder, Release, UserId};
+use super::{Claim, Confirm, EmailError, EmailEvent, Holder, Lapse, Release, UserId};
+use crate::limits::CLAIM_TIME;
 
 /// The id of an address: a keyed hash of it.
 pub type EmailId = Id<Email>;
 
 /// A mail address.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub enum Email {
     /// It belongs to nobody.
     #[default]
@@ -32,7 +34,7 @@ impl Actor for Email {
     const KIND: &'static str = "email";
     type Event = EmailEvent;
     type Error = EmailError;
-    type Commands = (Claim, Confirm, Release, Holder);
+    type Commands = (Claim, Confirm, Release, Lapse, Holder);
 
     fn apply(&mut self, event: &EmailEvent) {
         *self = match event {
@@ -57,10 +59,17 @@ impl Handle<Claim> for Email {
     type Reply = ();
 
     fn handle(&self, Claim { user }: Claim, ctx: &mut Context<Self>) -> Result<(), EmailError> {
-        match self.holder() {
-            None => ctx.emit(EmailEvent::Claimed { user }),
-            Some(holder) if *holder == user => {} // Asked twice: it is hers already.
-            Some(_) => return Err(EmailError::Taken),
+        match self {
+            Self::Free => {
+                ctx.emit(EmailEvent::Claimed { user: user.clone() });
+                ctx.after(CLAIM_TIME, Lapse { user });
+            }
+            // Asked twice: it is hers already, and she has the whole time anew.
+            Self::Claimed { user: holder } if *holder == user => {
+                ctx.after(CLAIM_TIME, Lapse { user });
+            }
+            Self::Confirmed { user: holder } if *holder == user => {}
+            Self::Claimed { .. } | Self::Confirmed { .. } => return Err(EmailError::Taken),
         }
         Ok(())
     }
@@ -72,14 +81,15 @@ impl Handle<Confirm> for Email {
 
     fn handle(&self, Confirm { user }: Confirm, ctx: &mut Context<Self>) -> Result<(), EmailError> {
         match self {
-            Self::Claimed { user: holder } if *holder == user => {
-                ctx.emit(EmailEvent::Confirmed { user });
-                Ok(())
-            }
-            Self::Confirmed { user: holder } if *holder == user => Ok(()), // Told twice.
-            Self::Claimed { .. } | Self::Confirmed { .. } => Err(EmailError::Taken),
-            Self::Free => Err(EmailError::NotClaimed),
+            Self::Confirmed { user: holder } if *holder == user => return Ok(()), // Told twice.
+            Self::Claimed { user: holder } if *holder == user => {}
+            Self::Claimed { .. } | Self::Confirmed { .. } => return Err(EmailError::Taken),
+            // The claim has lapsed, but nobody else wants the address.
+            Self::Free => {}
         }
+        ctx.disarm(&Lapse { user: user.clone() });
+        ctx.emit(EmailEvent::Confirmed { user });
+        Ok(())
     }
 }
 
@@ -89,8 +99,26 @@ impl Handle<Release> for Email {
 
     fn handle(&self, Release { user }: Release, ctx: &mut Context<Self>) -> Result<(), EmailError> {
         match self.holder() {
-            Some(holder) if *holder == user => ctx.emit(EmailEvent::Released { user }),
+            Some(holder) if *holder == user => {
+                ctx.disarm(&Lapse { user: user.clone() });
+                ctx.emit(EmailEvent::Released { user });
+            }
             Some(_) | None => return Err(EmailError::NotClaimed),
+        }
+        Ok(())
+    }
+}
+
+impl Handle<Lapse> for Email {
+    const NAME: &'static str = "lapse";
+    type Reply = ();
+
+    fn handle(&self, Lapse { user }: Lapse, ctx: &mut Context<Self>) -> Result<(), EmailError> {
+        match self {
+            Self::Claimed { user: holder } if *holder == user => {
+                ctx.emit(EmailEvent::Released { user });
+            }
+            Self::Free | Self::Claimed { .. } | Self::Confirmed { .. } => {} // Too late.
         }
         Ok(())
     }
@@ -127,18 +155,43 @@ mod tests {
         EmailEvent::Released { user: user(id) }
     }
 
+    fn lapse(id: &str) -> Lapse {
+        Lapse { user: user(id) }
+    }
+
     #[test]
-    fn a_free_address_is_claimed() {
-        given::<Email>([]).when(Claim { user: user("u-1") }).replies(()).then([claimed("u-1")]);
+    fn a_free_address_is_claimed_for_a_time() {
+        given::<Email>([])
+            .when(Claim { user: user("u-1") })
+            .replies(())
+            .then([claimed("u-1")])
+            .arms(CLAIM_TIME, lapse("u-1"));
+    }
+
+    #[test]
+    fn a_claim_lapses_unless_it_is_confirmed() {
+        given::<Email>([claimed("u-1")]).when(lapse("u-1")).replies(()).then([released("u-1")]);
+        for past in [
+            vec![claimed("u-1"), confirmed("u-1")],
+            vec![claimed("u-1"), released("u-1")],
+            vec![claimed("u-1"), released("u-1"), claimed("u-2")],
+        ] {
+            given::<Email>(past).when(lapse("u-1")).replies(()).then([]).touches_no_timer();
+        }
     }
 
     #[test]
     fn claiming_again_changes_nothing() {
-        given::<Email>([claimed("u-1")]).when(Claim { user: user("u-1") }).replies(()).then([]);
+        given::<Email>([claimed("u-1")])
+            .when(Claim { user: user("u-1") })
+            .replies(())
+            .then([])
+            .arms(CLAIM_TIME, lapse("u-1"));
         given::<Email>([claimed("u-1"), confirmed("u-1")])
             .when(Claim { user: user("u-1") })
             .replies(())
-            .then([]);
+            .then([])
+            .touches_no_timer();
     }
 
     #[test]
@@ -151,16 +204,32 @@ mod tests {
     #[test]
     fn a_claim_is_confirmed_once_and_by_its_holder() {
         let confirm = |id| Confirm { user: user(id) };
-        given::<Email>([claimed("u-1")]).when(confirm("u-1")).replies(()).then([confirmed("u-1")]);
+        given::<Email>([claimed("u-1")])
+            .when(confirm("u-1"))
+            .replies(())
+            .then([confirmed("u-1")])
+            .disarms(&lapse("u-1"));
         given::<Email>([claimed("u-1"), confirmed("u-1")]).when(confirm("u-1")).then([]);
         given::<Email>([claimed("u-1")]).when(confirm("u-2")).refuses(EmailError::Taken);
-        given::<Email>([]).when(confirm("u-1")).refuses(EmailError::NotClaimed);
+    }
+
+    #[test]
+    fn who_registered_late_gets_the_address_if_nobody_else_has_it() {
+        let confirm = Confirm { user: user("u-1") };
+        let lapsed = [claimed("u-1"), released("u-1")];
+        given::<Email>(lapsed.clone()).when(confirm.clone()).replies(()).then([confirmed("u-1")]);
+        let taken = lapsed.into_iter().chain([claimed("u-2")]);
+        given::<Email>(taken).when(confirm).refuses(EmailError::Taken);
     }
 
     #[test]
     fn a_released_address_is_free_for_others() {
         let release = |id| Release { user: user(id) };
-        given::<Email>([claimed("u-1")]).when(release("u-1")).replies(()).then([released("u-1")]);
+        given::<Email>([claimed("u-1")])
+            .when(release("u-1"))
+            .replies(())
+            .then([released("u-1")])
+            .disarms(&lapse("u-1"));
         given::<Email>([claimed("u-1")]).when(release("u-2")).refuses(EmailError::NotClaimed);
         given::<Email>([]).when(release("u-1")).refuses(EmailError::NotClaimed);
         given::<Email>([claimed("u-1"), released("u-1")])

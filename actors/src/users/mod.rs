@@ -19,8 +19,8 @@ pub(crate) mod saga;
 pub use self::{
     actor::{User, UserId},
     commands::{
-        Claim, Confirm, Credentials, EmailError, Grant, Holder, Profile, Register, Release, Revoke,
-        Show, ShowCredentials, UnknownUserRole, UserError, UserRole, is_address,
+        Claim, Confirm, Credentials, EmailError, Grant, Holder, Lapse, Profile, Register, Release,
+        Revoke, Show, ShowCredentials, UnknownUserRole, UserError, UserRole, is_address,
     },
     email::{Email, EmailId},
     events::{EmailEvent, PasswordHash, UserEvent},

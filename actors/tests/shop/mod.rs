@@ -20,7 +20,7 @@ pub(crate) struct Shop {
     pub(crate) buyer: UserId,
     pub(crate) folder: TempDir,
     running: Running,
-    _server: TestServer,
+    server: TestServer,
 }
 
 pub(crate) fn eur(amount: i64) -> Money {
@@ -51,9 +51,15 @@ impl Shop {
         let host = actors::host(bus.clone(), &Role::ALL, Outside { gateway, mailer });
         let running = host.rows_in(folder.path().join("rows")).start().await.unwrap();
         let buyer = UserId::parse("u-1").unwrap();
-        let shop = Self { bus, buyer, folder, running, _server: server };
+        let shop = Self { bus, buyer, folder, running, server };
         shop.register().await;
         shop
+    }
+
+    /// Where the shop's server is.
+    #[allow(dead_code)] // Not every test looks behind the scenes.
+    pub(crate) fn url(&self) -> &str {
+        &self.server.url
     }
 
     async fn register(&self) {

@@ -2,25 +2,44 @@
 //!
 //! One commit is one message, on the exact subject of its actor. Everything the runtime
 //! promises rests on [`Journal::append`]: it stores only if nobody else wrote first.
-//! A journal in memory, with the same promises, is to stand beside [`nats`].
+//! What else must be kept goes through its two siblings: [`Post`] for messages that are no
+//! commits, [`Cells`] for small values under keys. All three have the same two makers.
 
+pub(crate) mod cells;
+#[cfg(test)]
+mod conformance;
 pub(crate) mod nats;
+pub(crate) mod post;
 
 use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
+use async_nats::HeaderMap;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{error::Error, subject::Shard};
+pub(crate) use self::{cells::Cells, post::Post};
+use crate::{error::Error, subject::Shard, time::Timestamp};
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One stored commit, as bytes.
+/// One stored message: a commit, or a letter.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) subject: Arc<str>,
     pub(crate) sequence: u64,
+    /// Empty for commits: what a commit says is in its bytes.
+    pub(crate) headers: HeaderMap,
     pub(crate) bytes: Bytes,
+}
+
+/// Which messages a follower is given: those of a stream whose subjects match the filter. Its
+/// progress is kept under its name, one per stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) stream: Arc<str>,
+    /// All subjects of the stream, if there is none.
+    pub(crate) filter: Option<Arc<str>>,
+    pub(crate) follower: Arc<str>,
 }
 
 /// Some commits of one actor, oldest first.
@@ -108,6 +127,14 @@ pub(crate) trait Journal: Debug + Send + Sync + 'static {
         sequence: u64,
     ) -> BoxFuture<'a, Result<Option<Entry>, ReadError>>;
 
+    /// The last sequence of the stream that was stored before `time`, or a lower one: the actor's
+    /// commits since `time` all come after it.
+    fn before<'a>(
+        &'a self,
+        shard: &'a Shard,
+        time: Timestamp,
+    ) -> BoxFuture<'a, Result<u64, ReadError>>;
+
     fn bounds<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<Bounds, ReadError>>;
 
     /// All commits of a stream from `sequence` on, in order, for as long as there is no fault.
@@ -118,18 +145,22 @@ pub(crate) trait Journal: Debug + Send + Sync + 'static {
         sequence: u64,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Entry, ReadError>>, ReadError>>;
 
-    /// Commits that `follower` has not acknowledged, surely, though perhaps more than once.
+    /// What the source's follower has not acknowledged, surely, though perhaps more than once.
+    /// Of all who ask for the same source one is given it at a time, mostly; when that one is
+    /// gone, another.
     fn deliver<'a>(
         &'a self,
-        stream: &'a str,
-        follower: &'a str,
+        source: &'a Source,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Delivery, ReadError>>, ReadError>>;
+
+    /// Lets another client be given the source at once, if it was given to us.
+    fn release<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, ()>;
 
     /// Writes a small message and waits for it to be on disk.
     fn probe<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<(), Error>>;
 }
 
-/// One commit handed to a follower, until it is acknowledged.
+/// One message handed to a follower, until it is acknowledged.
 pub(crate) struct Delivery {
     pub(crate) entry: Entry,
     pub(crate) receipt: Box<dyn Receipt>,

@@ -1,202 +1,221 @@
-//! Folding: read a stream in order, fold what it says into rows, write rows and place at once.
+//! Folding: read streams in order, fold what they say into rows, write rows and place at once.
+//!
+//! The runner owns the rows of one projection: it opens them, throws them away if they are broken
+//! or not of this journal, and has them take over from older ones when they are whole.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use tokio::{sync::watch, time::sleep};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Fold, IndexEntry, Projection,
-    store::{Changes, Checkpoint, Store},
+    Projection,
+    opening::{Fit, FitError, fit, open_old, open_rows, remove_others, set_aside, store_name},
+    pending::{FoldOne, Outcome, Pending},
+    progress::percent,
+    state::{Folded, View, run_blocking},
+    store::{Broken, Changes, Checkpoint, Store},
 };
 use crate::{
-    actor::Actor,
     error::BoxError,
     journal::{Bounds, Entry, Journal},
-    limits::{ASK_AGAIN_AFTER_MAX, FOLD_BATCH, RETRY_AFTER_MAX},
-    reaction::recorded,
+    limits::{
+        ASK_AGAIN_AFTER_MAX, FOLD_BATCH, FOLD_REPORT_EVERY, RETRY_AFTER_MAX, ROWS_WRITE_DEADLINE,
+    },
+    planted::Plant,
+    subject::Shard,
 };
-
-/// How far the rows are, by stream.
-pub(crate) type Progress = HashMap<Arc<str>, Folded>;
-
-/// How far one stream is folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Folded {
-    /// Everything up to here is in the rows.
-    pub(crate) sequence: u64,
-    /// What the stream held when folding began: until then the rows are not whole.
-    pub(crate) target: u64,
-}
-
-/// Folds one commit into rows held in memory.
-pub(crate) type FoldOne<P> = fn(&Store, &mut Pending<P>, &Entry) -> Result<(), BoxError>;
-
-/// The fold of kind `A` into `P`.
-pub(crate) fn fold_of<P: Fold<A>, A: Actor>() -> FoldOne<P> {
-    |store, pending, entry| {
-        let (_, events) = recorded::<A>(entry).map_err(|trouble| trouble.reason)?;
-        for event in &events {
-            if let Some(key) = P::row(event) {
-                pending.row(store, key)?.fold(event);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Rows that a batch has touched.
-pub(crate) struct Pending<P> {
-    rows: HashMap<String, Touched<P>>,
-}
-
-struct Touched<P> {
-    row: P,
-    listed_before: Vec<IndexEntry>,
-}
-
-impl<P: Projection> Pending<P> {
-    fn new() -> Self {
-        Self { rows: HashMap::new() }
-    }
-
-    fn row(&mut self, store: &Store, key: String) -> Result<&mut P, BoxError> {
-        use std::collections::hash_map::Entry::{Occupied, Vacant};
-        match self.rows.entry(key) {
-            Occupied(touched) => Ok(&mut touched.into_mut().row),
-            Vacant(place) => {
-                let stored = store.row(place.key())?;
-                let (row, listed_before) = match stored {
-                    None => (P::default(), Vec::new()),
-                    Some(bytes) => {
-                        let row: P = rmp_serde::from_slice(&bytes)?;
-                        let listed = row.index();
-                        (row, listed)
-                    }
-                };
-                Ok(&mut place.insert(Touched { row, listed_before }).row)
-            }
-        }
-    }
-
-    fn into_changes(self) -> Result<Changes, BoxError> {
-        let mut changes = Changes::default();
-        for (key, Touched { row, listed_before }) in self.rows {
-            let listed = row.index();
-            for entry in listed_before.iter().filter(|entry| !listed.contains(entry)) {
-                changes.remove_index(&key, entry);
-            }
-            for entry in listed.iter().filter(|entry| !listed_before.contains(entry)) {
-                changes.put_index(&key, entry);
-            }
-            changes.put_row(&key, rmp_serde::to_vec_named(&row)?);
-        }
-        Ok(changes)
-    }
-}
 
 /// Keeps the rows of one projection up to date.
 pub(crate) struct Runner<P> {
-    pub(crate) store: Store,
-    pub(crate) folds: Vec<(Arc<str>, FoldOne<P>)>,
-    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) view: Arc<View<P>>,
+    pub(crate) folds: Vec<(Shard, FoldOne<P>)>,
 }
 
 impl<P: Projection> Runner<P> {
-    /// Folds all streams until `stop`; from the first commit again if the rows are not theirs.
-    pub(crate) async fn run(self, journal: Arc<dyn Journal>, stop: CancellationToken) {
+    /// Folds all streams until `stop`: into `store`, or, when that cannot be used, into another.
+    pub(crate) async fn run(
+        self,
+        store: Store,
+        journal: Arc<dyn Journal>,
+        stop: CancellationToken,
+    ) {
+        let mut current = Some(store);
         while !stop.is_cancelled() {
-            if let Err(error) = self.forget_what_does_not_fit(&*journal, &stop).await {
+            let store = match current.take() {
+                Some(store) => Ok(store),
+                None => self.open_anew().await,
+            };
+            let folded = match store {
+                Ok(store) => self.fold_into(store, &journal, &stop).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = folded {
                 error!(projection = P::NAME, %error, "the rows cannot be used");
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = sleep(RETRY_AFTER_MAX) => {}
-                }
-                continue;
+                pause(RETRY_AFTER_MAX, &stop).await;
             }
-            self.fold_while_they_fit(&journal, &stop).await;
         }
     }
 
-    /// Ends at `stop`, or when a stream turns out to be another one.
-    async fn fold_while_they_fit(&self, journal: &Arc<dyn Journal>, stop: &CancellationToken) {
+    async fn open_anew(&self) -> Result<Store, BoxError> {
+        Ok(open_rows(&self.view).await?)
+    }
+
+    /// Ends at `stop`, or when the rows cannot be used any more.
+    async fn fold_into(
+        &self,
+        store: Store,
+        journal: &Arc<dyn Journal>,
+        stop: &CancellationToken,
+    ) -> Result<(), BoxError> {
+        match self.begin(&store, &**journal, stop).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(broken) => self.view.condemn(&store, &broken),
+        }
+        if !store.broken.is_cancelled() {
+            self.fold_while_they_fit(&store, journal, stop).await;
+        }
+        let is_broken = store.broken.is_cancelled();
+        self.view.state.send_modify(|state| {
+            state.store = None;
+            state.streams.values_mut().for_each(|folded| *folded = Folded::UNKNOWN);
+        });
+        if is_broken && !stop.is_cancelled() {
+            self.view.watches.end_all("the rows are being folded again");
+            set_aside(&self.view, store_name(P::NAME, P::VERSION)).await?;
+        }
+        // Letting go of rows on a disk writes what is not there yet.
+        let blocks = self.view.shelf.blocks();
+        Ok(run_blocking(blocks, ROWS_WRITE_DEADLINE, move || drop(store)).await?)
+    }
+
+    /// Makes sure that the rows are of this journal; false if they have to be opened anew.
+    async fn begin(
+        &self,
+        store: &Store,
+        journal: &dyn Journal,
+        stop: &CancellationToken,
+    ) -> Result<bool, Broken> {
+        let (mut fits, mut places) = (true, Vec::new());
+        for (shard, _) in &self.folds {
+            let Some(at) = fit_of(store, journal, shard, stop).await? else { return Ok(false) };
+            let Some(bounds) = bounds_of(journal, &shard.stream, stop).await else {
+                return Ok(false);
+            };
+            fits &= at != Fit::Not;
+            places.push((shard, bounds));
+        }
+        if !fits && !store.is_empty() {
+            warn!(projection = P::NAME, "the rows are not of this journal; folding again");
+            let shelf = self.view.shelf.clone();
+            let blocks = shelf.blocks();
+            let name = store_name(P::NAME, P::VERSION);
+            // They may be older than the journal that was restored, and of use to somebody.
+            run_blocking(blocks, ROWS_WRITE_DEADLINE, move || shelf.set_aside(&name)).await??;
+            return Ok(false);
+        }
+        if !fits {
+            let mut begin = Changes::default();
+            for (shard, bounds) in &places {
+                let checkpoint = Checkpoint { created: bounds.created, ..Checkpoint::default() };
+                begin.put_checkpoint(&shard.stream, &checkpoint);
+            }
+            self.write(store, begin).await?;
+        }
+        let shards: Vec<Shard> = self.folds.iter().map(|(shard, _)| shard.clone()).collect();
+        let old =
+            if store.was_whole() { None } else { open_old(&self.view, journal, &shards).await };
+        self.view.state.send_modify(|state| {
+            state.store = Some(store.clone());
+            state.old = old;
+        });
+        Ok(true)
+    }
+
+    async fn write(&self, store: &Store, changes: Changes) -> Result<(), Broken> {
+        let (blocks, store) = (self.view.shelf.blocks(), store.clone());
+        run_blocking(blocks, ROWS_WRITE_DEADLINE, move || store.write(changes)).await?
+    }
+
+    async fn fold_while_they_fit(
+        &self,
+        store: &Store,
+        journal: &Arc<dyn Journal>,
+        stop: &CancellationToken,
+    ) {
         let fitting = stop.child_token();
-        // One stream after another within a step: two kinds may fold into the same row.
-        let gate = Arc::new(tokio::sync::Mutex::new(()));
-        let each = self.folds.iter().map(|(stream, fold)| {
+        let each = self.folds.iter().map(|(shard, fold)| {
             let one = OneStream {
-                store: self.store.clone(),
-                stream: stream.clone(),
+                view: self.view.clone(),
+                store: store.clone(),
+                shard: shard.clone(),
                 fold: *fold,
-                progress: self.progress.clone(),
-                gate: gate.clone(),
             };
             one.run(journal.clone(), fitting.clone())
         });
-        futures_util::future::join_all(each).await;
+        let folding = async {
+            futures_util::future::join_all(each).await;
+        };
+        let until_broken = async {
+            tokio::select! {
+                biased;
+                () = fitting.cancelled() => {}
+                () = store.broken.cancelled() => fitting.cancel(),
+            }
+        };
+        tokio::join!(folding, self.take_over(store, &fitting), until_broken);
     }
 
-    /// Rows that were folded from other streams than are there now are dropped as a whole; so
-    /// are rows without a place, which a clearing that was cut off leaves behind.
-    async fn forget_what_does_not_fit(
-        &self,
-        journal: &dyn Journal,
-        stop: &CancellationToken,
-    ) -> Result<(), BoxError> {
-        let (mut fits, mut begin) = (true, Changes::default());
-        for (stream, _) in &self.folds {
-            let Some(bounds) = bounds_of(journal, stream, stop).await else { return Ok(()) };
-            fits &= match self.store.checkpoint(stream)? {
-                Some(checkpoint) => checkpoint.fits(&bounds),
-                None => false,
-            };
-            begin.put_checkpoint(stream, &Checkpoint { created: bounds.created, sequence: 0 });
+    /// When the rows are whole for the first time, those of other versions are let go.
+    async fn take_over(&self, store: &Store, fitting: &CancellationToken) {
+        let mut state = self.view.state.subscribe();
+        tokio::select! {
+            biased;
+            () = fitting.cancelled() => return,
+            whole = state.wait_for(super::state::State::is_whole) => {
+                if whole.is_err() { return }
+            }
         }
-        if fits {
-            return Ok(());
+        let gate = self.view.gate.lock().await;
+        let (blocks, noted) = (self.view.shelf.blocks(), store.clone());
+        let noted = run_blocking(blocks, ROWS_WRITE_DEADLINE, move || noted.note_whole()).await;
+        drop(gate);
+        if let Err(broken) = noted.and_then(|noted| noted) {
+            self.view.condemn(store, &broken);
+            return;
         }
-        if !self.store.is_empty() {
-            warn!(projection = P::NAME, "the rows are not of this journal; folding again");
-        }
-        self.progress.send_modify(|progress| {
-            progress.values_mut().for_each(|folded| *folded = Folded::UNKNOWN);
-        });
-        self.store.clear()?;
-        Ok(self.store.write(begin)?)
+        info!(projection = P::NAME, version = P::VERSION, "the rows are whole");
+        self.view.state.send_modify(|state| state.old = None);
+        remove_others(&self.view).await;
     }
-}
-
-impl Folded {
-    /// Nothing is known of the stream: its rows cannot be whole.
-    pub(crate) const UNKNOWN: Self = Self { sequence: 0, target: u64::MAX };
 }
 
 struct OneStream<P> {
+    view: Arc<View<P>>,
     store: Store,
-    stream: Arc<str>,
+    shard: Shard,
     fold: FoldOne<P>,
-    progress: watch::Sender<Progress>,
-    gate: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl<P: Projection> OneStream<P> {
     async fn run(self, journal: Arc<dyn Journal>, fitting: CancellationToken) {
-        let mut pause = ASK_AGAIN_AFTER_MAX;
+        let mut wait = ASK_AGAIN_AFTER_MAX;
         while !fitting.is_cancelled() {
-            let started = tokio::time::Instant::now();
-            if let Err(error) = self.fold_on(&*journal, &fitting).await {
-                warn!(projection = P::NAME, stream = %self.stream, %error, "folding was interrupted");
+            let started = Instant::now();
+            match self.fold_on(&*journal, &fitting).await {
+                Ok(()) => {}
+                Err(Trouble::Rows(broken)) => self.view.condemn(&self.store, &broken),
+                Err(Trouble::Journal(error)) => {
+                    warn!(projection = P::NAME, stream = %self.shard.stream, %error, "folding was interrupted");
+                }
             }
             // What fails at once, again and again, needs a person and not a hurry.
             let failed_soon = started.elapsed() < Duration::from_secs(5);
-            pause =
-                if failed_soon { (pause * 2).min(RETRY_AFTER_MAX) } else { ASK_AGAIN_AFTER_MAX };
-            tokio::select! {
-                () = fitting.cancelled() => {}
-                () = sleep(pause) => {}
-            }
+            wait = if failed_soon { (wait * 2).min(RETRY_AFTER_MAX) } else { ASK_AGAIN_AFTER_MAX };
+            pause(wait, &fitting).await;
         }
     }
 
@@ -205,56 +224,186 @@ impl<P: Projection> OneStream<P> {
         &self,
         journal: &dyn Journal,
         fitting: &CancellationToken,
-    ) -> Result<(), BoxError> {
-        let Some(bounds) = bounds_of(journal, &self.stream, fitting).await else { return Ok(()) };
-        let checkpoint = self.store.checkpoint(&self.stream)?;
-        if checkpoint.as_ref().is_some_and(|checkpoint| !checkpoint.fits(&bounds)) {
+    ) -> Result<(), Trouble> {
+        let stream = &self.shard.stream;
+        let Some(bounds) = bounds_of(journal, stream, fitting).await else { return Ok(()) };
+        let checkpoint = self.store.checkpoint(stream)?.unwrap_or_default();
+        if !checkpoint.fits(&bounds) {
+            // The runner looks again, and closer.
             fitting.cancel();
-            return Err("the stream is another one than before".into());
+            return Ok(());
         }
-        let folded = checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
-        self.report(folded, bounds.last_sequence);
-        if folded < bounds.last_sequence {
-            info!(projection = P::NAME, stream = %self.stream, from = folded, to = bounds.last_sequence, "folding");
+        let mut pace = Pace::new(checkpoint.sequence, bounds.last_sequence);
+        self.report(&checkpoint, bounds.last_sequence);
+        if checkpoint.sequence < bounds.last_sequence {
+            let (from, to) = (checkpoint.sequence, bounds.last_sequence);
+            info!(projection = P::NAME, version = P::VERSION, %stream, from, to, "folding");
         }
-        let entries = journal.follow(&self.stream, folded + 1).await?;
+        let entries = journal.follow(stream, checkpoint.sequence + 1).await;
+        let entries = entries.map_err(|e| Trouble::Journal(e.into()))?;
         let mut batches = entries.ready_chunks(FOLD_BATCH);
+        let mut checkpoint = checkpoint;
         loop {
             let batch = tokio::select! {
+                biased;
                 () = fitting.cancelled() => return Ok(()),
                 batch = batches.next() => batch,
             };
             let Some(batch) = batch else { return Ok(()) };
-            let entries: Vec<Entry> = batch.into_iter().collect::<Result<_, _>>()?;
-            let last = entries.last().map_or(folded, |entry| entry.sequence);
-            let checkpoint = Checkpoint { created: bounds.created, sequence: last };
-            self.write(entries, checkpoint).await?;
-            self.report(last, bounds.last_sequence);
+            // What came before a fault is folded; the fault then ends this round.
+            let (entries, fault) = until_fault(batch);
+            if !entries.is_empty() {
+                checkpoint = self.write(entries, checkpoint).await?;
+                if Plant::CheckpointApart.is_here() {
+                    self.write_apart(journal, &checkpoint).await?;
+                }
+                self.report(&checkpoint, bounds.last_sequence);
+                pace.log::<P>(stream, checkpoint.sequence);
+            }
+            if let Some(fault) = fault {
+                return Err(Trouble::Journal(fault.into()));
+            }
         }
     }
 
-    async fn write(&self, entries: Vec<Entry>, checkpoint: Checkpoint) -> Result<(), BoxError> {
-        let _one_at_a_time = self.gate.lock().await;
-        let (store, fold, stream) = (self.store.clone(), self.fold, self.stream.clone());
-        let write = tokio::task::spawn_blocking(move || {
-            let mut pending = Pending::new();
+    /// Writes what the entries change, and the place behind them.
+    async fn write(&self, entries: Vec<Entry>, before: Checkpoint) -> Result<Checkpoint, Broken> {
+        // One stream after another: two kinds may fold into the same row.
+        let _one_at_a_time = self.view.gate.lock().await;
+        let (store, fold, stream) = (self.store.clone(), self.fold, self.shard.stream.clone());
+        let is_watched = self.view.watches.is_watched();
+        let write = move || {
+            let (mut pending, mut after) = (Pending::new(), before);
             for entry in &entries {
-                fold(&store, &mut pending, entry)
-                    .map_err(|e| format!("commit {}: {e}", entry.sequence))?;
+                if let Outcome::Skipped(reason) = fold(&store, &mut pending, entry)? {
+                    let sequence = entry.sequence;
+                    error!(projection = P::NAME, %stream, sequence, reason, "a message is passed over");
+                    after.skipped += 1;
+                }
             }
-            let mut changes = pending.into_changes()?;
-            changes.put_checkpoint(&stream, &checkpoint);
+            if let Some(last) = entries.last() {
+                after.sequence = last.sequence;
+                after.mark = Checkpoint::mark_of(last);
+            }
+            let (mut changes, changed) = pending.into_changes(is_watched)?;
+            if !Plant::CheckpointApart.is_here() {
+                changes.put_checkpoint(&stream, &after);
+            }
             store.write(changes)?;
-            Ok(())
-        });
-        write.await?
+            Ok((after, changed))
+        };
+        let blocks = self.view.shelf.blocks();
+        let (after, changed) = run_blocking(blocks, ROWS_WRITE_DEADLINE, write).await??;
+        let mut at = self.view.state.borrow().positions();
+        for position in at.iter_mut().filter(|position| position.stream == self.shard.stream) {
+            position.sequence = after.sequence;
+        }
+        self.view.watches.tell(&changed, &at);
+        Ok(after)
     }
 
-    fn report(&self, sequence: u64, target: u64) {
-        self.progress.send_modify(|progress| {
-            progress.insert(self.stream.clone(), Folded { sequence, target });
+    /// Only ever done by a planted bug: whoever dies in between has rows without their place.
+    async fn write_apart(
+        &self,
+        journal: &dyn Journal,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), Broken> {
+        drop(journal.bounds(&self.shard.stream).await);
+        let mut apart = Changes::default();
+        apart.put_checkpoint(&self.shard.stream, checkpoint);
+        self.store.write(apart)
+    }
+
+    fn report(&self, checkpoint: &Checkpoint, target: u64) {
+        let Checkpoint { sequence, skipped, .. } = *checkpoint;
+        self.view.state.send_modify(|state| {
+            let folded = Folded { sequence, target, skipped };
+            // Condemned rows are not spoken of any more.
+            if state.store.is_some() {
+                state.streams.insert(self.shard.stream.clone(), folded);
+            }
         });
     }
+}
+
+/// Why folding a stream was interrupted.
+enum Trouble {
+    Rows(Broken),
+    Journal(BoxError),
+}
+
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        Self::Rows(broken)
+    }
+}
+
+/// How fast a stream is caught up with, told now and then.
+struct Pace {
+    begun: u64,
+    target: u64,
+    since: Instant,
+    told: Instant,
+}
+
+impl Pace {
+    fn new(begun: u64, target: u64) -> Self {
+        let now = Instant::now();
+        Self { begun, target, since: now, told: now }
+    }
+
+    fn log<P: Projection>(&mut self, stream: &str, folded: u64) {
+        if self.target <= self.begun || self.told.elapsed() < FOLD_REPORT_EVERY {
+            return;
+        }
+        let per_second = (folded - self.begun) as f64 / self.since.elapsed().as_secs_f64();
+        let (percent, per_second) = (percent(folded, self.target), per_second.round());
+        info!(projection = P::NAME, stream, folded, percent, per_second, "folding");
+        self.told = Instant::now();
+        if folded >= self.target {
+            self.begun = u64::MAX;
+        }
+    }
+}
+
+fn until_fault<E>(batch: Vec<Result<Entry, E>>) -> (Vec<Entry>, Option<E>) {
+    let mut entries = Vec::with_capacity(batch.len());
+    for entry in batch {
+        match entry {
+            Ok(entry) => entries.push(entry),
+            Err(fault) => return (entries, Some(fault)),
+        }
+    }
+    (entries, None)
+}
+
+async fn pause(time: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = sleep(time) => {}
+    }
+}
+
+/// Where the rows stand in a stream, however long it takes to find out. `None` when stopped
+/// meanwhile.
+async fn fit_of(
+    store: &Store,
+    journal: &dyn Journal,
+    shard: &Shard,
+    stop: &CancellationToken,
+) -> Result<Option<Fit>, Broken> {
+    while !stop.is_cancelled() {
+        match fit(store, journal, shard).await {
+            Ok(fit) => return Ok(Some(fit)),
+            Err(FitError::Rows(broken)) => return Err(broken),
+            Err(FitError::Journal(error)) => {
+                warn!(%error, "the journal does not answer");
+                pause(ASK_AGAIN_AFTER_MAX, stop).await;
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What the stream holds, however long it takes to find out. `None` when stopped meanwhile.
@@ -263,14 +412,12 @@ async fn bounds_of(
     stream: &str,
     stop: &CancellationToken,
 ) -> Option<Bounds> {
-    loop {
+    while !stop.is_cancelled() {
         match journal.bounds(stream).await {
             Ok(bounds) => return Some(bounds),
             Err(error) => warn!(%error, "the journal does not answer"),
         }
-        tokio::select! {
-            () = stop.cancelled() => return None,
-            () = sleep(ASK_AGAIN_AFTER_MAX) => {}
-        }
+        pause(ASK_AGAIN_AFTER_MAX, stop).await;
     }
+    None
 }

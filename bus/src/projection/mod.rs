@@ -1,20 +1,35 @@
 //! Projections: folds of commits into rows that can be queried.
 //!
 //! A projection runs in full on every node that serves it. Rows and the place in the journal
-//! are written to disk in one transaction, so a commit is folded exactly once; the disk holds
-//! nothing that could not be folded again.
+//! are written in one batch, so a commit is folded exactly once; the disk holds nothing that
+//! could not be folded again, and whatever does not look as it was written is. Rows answer when
+//! they are whole; until then another node does, or older rows, or a "come back".
 
+mod answer;
 mod fold;
+mod opening;
+mod pending;
+mod progress;
 mod query;
 mod rows;
 mod selection;
 mod served;
+mod shapes;
+mod state;
 mod store;
+#[cfg(test)]
+mod tests;
+mod watch;
 
+pub use progress::{Progress, StreamProgress};
 pub use rows::{GetRow, ListRows, RowError, Rows};
 pub use selection::{Listed, Selection};
+pub use store::memory::MemoryRows;
+pub use watch::{Change, Watch};
 
-pub(crate) use served::{Served, with_fold};
+pub(crate) use served::{AnswerQueries, Place, Served, with_fold};
+pub(crate) use shapes::{query_requests, query_schemas};
+pub(crate) use store::{Shelf, sled::SledShelf};
 
 use crate::{
     actor::{Actor, Wire},
@@ -27,8 +42,9 @@ pub trait Projection: Wire + Default {
     /// The projection's name on the wire, one token: `"orders"`.
     const NAME: &'static str;
 
-    /// Raise it when rows would come out differently: they are then folded again from the
-    /// first commit.
+    /// Raise it when rows would come out differently, or when the program has learnt to read
+    /// commits it passed over: they are then folded again from the first commit, beside the old
+    /// ones, which go on answering as far as they can be read as this type.
     const VERSION: u32 = 1;
 
     /// The values this row can be listed by. At most a few dozen.

@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::{
     Projection,
+    progress::Progress,
     selection::{Condition, Found, Get, Listed, NO_ROW, Selection},
+    watch::{Watch, Watching},
 };
 use crate::{
     bus::{Bus, NoAnswer},
@@ -73,6 +75,30 @@ impl<P: Projection> Rows<P> {
     pub fn list(&self, selection: Selection) -> ListRows<P> {
         ListRows { query: Query::new(self.bus.clone()), selection }
     }
+
+    /// One row as it is, and then every change of it, for as long as somebody asks. The row
+    /// need not be there yet.
+    #[must_use]
+    pub fn watch(&self, row: &str) -> Watch<P> {
+        Watch::new(self.bus.clone(), Watching { row: Some(row.to_owned()), select: Vec::new() })
+    }
+
+    /// All rows that meet the selection's conditions, and then every change among them. Its order,
+    /// limit and cursor do not count. They must be at most
+    /// [`PAGE_ROWS_MAX`](crate::limits::PAGE_ROWS_MAX) whenever the watch is begun.
+    #[must_use]
+    pub fn watch_all(&self, selection: Selection) -> Watch<P> {
+        Watch::new(self.bus.clone(), Watching { row: None, select: selection.select })
+    }
+
+    /// How far the rows are on one of the nodes that serve them.
+    ///
+    /// # Errors
+    /// [`RowError`] if no node answers.
+    pub async fn progress(&self) -> Result<Progress, RowError> {
+        let nothing = serde_json::Map::new();
+        read(&Query::<P>::new(self.bus.clone()).send("progress", &nothing).await?)
+    }
 }
 
 /// What both queries share.
@@ -130,9 +156,9 @@ impl<P: Projection> GetRow<P> {
         self
     }
 
-    /// Waits until the rows include the commit at `position`.
+    /// Waits until the rows include the commit at `position`, and all others named so.
     pub fn after(mut self, position: &Position) -> Self {
-        self.query.headers.after = Some(position.clone());
+        self.query.headers.after.push(position.clone());
         self
     }
 
@@ -144,9 +170,9 @@ impl<P: Projection> GetRow<P> {
 }
 
 impl<P: Projection> ListRows<P> {
-    /// Waits until the rows include the commit at `position`.
+    /// Waits until the rows include the commit at `position`, and all others named so.
     pub fn after(mut self, position: &Position) -> Self {
-        self.query.headers.after = Some(position.clone());
+        self.query.headers.after.push(position.clone());
         self
     }
 

@@ -1,5 +1,6 @@
 //! What a query asks for, and the shapes of its answer.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IndexEntry;
@@ -8,7 +9,7 @@ use super::IndexEntry;
 pub(crate) const NO_ROW: &str = "NO_ROW";
 
 /// One condition: the row is listed in `index` under `value`, or under a value beginning so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Condition {
     pub(crate) index: String,
@@ -18,7 +19,7 @@ pub(crate) struct Condition {
 }
 
 /// Which rows are to be listed, and in which order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Selection {
     pub(crate) select: Vec<Condition>,
@@ -28,7 +29,7 @@ pub struct Selection {
     pub(crate) from: Option<String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Get {
     pub(crate) row: String,
@@ -36,13 +37,13 @@ pub(crate) struct Get {
     pub(crate) within: Option<Condition>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Found<P> {
     pub(crate) row: P,
 }
 
 /// A page of rows.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Listed<P> {
     /// The rows.
     pub rows: Vec<P>,

@@ -1,42 +1,62 @@
 //! A projection whose row type is not known where it is started and served.
 
-use std::{any::Any, path::Path, sync::Arc};
+use std::{any::Any, sync::Arc};
 
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Fold, Projection,
-    fold::{FoldOne, Folded, Progress, Runner, fold_of},
-    query::Server,
-    store::Store,
+    answer::Server,
+    fold::Runner,
+    opening::open_rows,
+    pending::{FoldOne, fold_of},
+    progress::Progress,
+    state::View,
+    store::{OpenError, Shelf},
 };
 use crate::{
-    actor::Actor,
-    error::Error,
-    journal::{BoxFuture, Journal},
-    subject::Shard,
+    actor::Actor, bus::Bus, discovery::Tally, error::Error, journal::BoxFuture, subject::Shard,
     transport::Inbound,
 };
 
+/// What a projection is given where it is started.
+pub(crate) struct Place {
+    pub(crate) bus: Bus,
+    pub(crate) shelf: Arc<dyn Shelf>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// What keeps rows up to date, and what answers queries.
+pub(crate) type Started = (BoxFuture<'static, ()>, Arc<dyn AnswerQueries>);
+
 /// A projection about to be started.
 pub(crate) trait Served: Any + Send {
-    /// Opens the rows; gives what keeps them up to date, and what answers queries.
-    fn start(
-        self: Box<Self>,
-        folder: &Path,
-        journal: Arc<dyn Journal>,
-        stop: CancellationToken,
-    ) -> Result<(BoxFuture<'static, ()>, Arc<dyn AnswerQueries>), Error>;
+    /// Opens the rows.
+    fn start(self: Box<Self>, place: Place) -> BoxFuture<'static, Result<Started, Error>>;
 }
 
 /// Answers queries on one projection.
 pub(crate) trait AnswerQueries: Send + Sync {
     fn answer(self: Arc<Self>, inbound: Inbound) -> BoxFuture<'static, ()>;
+
+    /// Keeps a watch for whoever asks.
+    fn renew(self: Arc<Self>, inbound: Inbound) -> BoxFuture<'static, ()>;
+
+    /// Resolves when the rows are whole, or are not.
+    fn until_whole(&self, whole: bool) -> BoxFuture<'_, ()>;
+
+    fn progress(&self) -> BoxFuture<'_, Progress>;
+
+    /// Sends watchers away, and takes no more.
+    fn end_watches(&self);
+
+    /// What its queries have done here.
+    fn tally(&self) -> &Arc<Tally>;
 }
 
 /// The kinds that fold into `P`.
-struct Folds<P>(Vec<(Arc<str>, FoldOne<P>)>);
+struct Folds<P>(Vec<(Shard, FoldOne<P>)>);
 
 /// Adds the fold of kind `A` to what is known of `P` so far.
 pub(crate) fn with_fold<P: Fold<A>, A: Actor>(
@@ -51,27 +71,27 @@ pub(crate) fn with_fold<P: Fold<A>, A: Actor>(
                 .map_err(|_| format!("two projections are named `{}`", P::NAME))?
         }
     };
-    let stream = Shard::of(A::KIND).stream;
-    if folds.0.iter().any(|(known, _)| *known == stream) {
+    let shard = Shard::of(A::KIND);
+    if folds.0.iter().any(|(known, _)| known.stream == shard.stream) {
         return Err(format!("`{}` folds `{}` twice", P::NAME, A::KIND));
     }
-    folds.0.push((stream, fold_of::<P, A>()));
+    folds.0.push((shard, fold_of::<P, A>()));
     Ok(Box::new(folds))
 }
 
 impl<P: Projection> Served for Folds<P> {
-    fn start(
-        self: Box<Self>,
-        folder: &Path,
-        journal: Arc<dyn Journal>,
-        stop: CancellationToken,
-    ) -> Result<(BoxFuture<'static, ()>, Arc<dyn AnswerQueries>), Error> {
-        let store = Store::open::<P>(folder)?;
-        let begin = self.0.iter().map(|(stream, _)| (stream.clone(), Folded::UNKNOWN));
-        let begin: Progress = begin.collect();
-        let (progress, watched) = watch::channel(begin);
-        let server = Arc::new(Server::<P>::new(store.clone(), watched));
-        let runner = Runner { store, folds: self.0, progress };
-        Ok((Box::pin(runner.run(journal, stop)), server))
+    fn start(self: Box<Self>, place: Place) -> BoxFuture<'static, Result<Started, Error>> {
+        Box::pin(async move {
+            let Place { bus, shelf, stop, tasks } = place;
+            let streams = self.0.iter().map(|(shard, _)| shard.stream.clone());
+            let view = Arc::new(View::<P>::new(shelf, bus.ambient().clone(), streams));
+            let failed =
+                |error: OpenError| Error::Rows { projection: P::NAME, reason: error.to_string() };
+            let store = open_rows(&view).await.map_err(failed)?;
+            let server = Arc::new(Server::new(view.clone(), bus.clone(), tasks));
+            let runner = Runner { view, folds: self.0 };
+            let folding = runner.run(store, bus.journal().clone(), stop);
+            Ok((Box::pin(folding) as BoxFuture<'static, ()>, server as Arc<dyn AnswerQueries>))
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! What the tests against a real server share: a till, and a node that hosts it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part of it.
 
+pub mod filling;
+
 use std::{path::Path, time::Duration};
 
 use bus::{
@@ -11,7 +13,7 @@ use nats_server::TestServer;
 use serde::{Deserialize, Serialize};
 
 /// A till holds an amount; what is taken out may not exceed it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Till {
     pub amount: u64,
 }

@@ -9,6 +9,7 @@ mod connections;
 mod events;
 mod idempotency;
 mod ordering;
+mod positions;
 mod registering;
 mod restart;
 mod tokens;

@@ -5,11 +5,13 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{AppendError, NatsJournal};
-use crate::{error::Error, limits::APPEND_TIMEOUT, subject, subject::Shard};
+use crate::{commit::Position, error::Error, limits::APPEND_TIMEOUT, subject, subject::Shard};
 
 /// The server's answer to a publish.
 #[derive(Deserialize)]
 struct Acknowledgement {
+    #[serde(default)]
+    stream: String,
     #[serde(default)]
     seq: u64,
     error: Option<ApiError>,
@@ -36,15 +38,16 @@ impl NatsJournal {
     ) -> Result<u64, AppendError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
-        self.publish(shard.subject(id), headers, commit).await
+        Ok(self.publish(shard.subject(id), headers, commit).await?.sequence)
     }
 
-    async fn publish(
+    /// Publishes, and waits until it is on disk.
+    pub(super) async fn publish(
         &self,
         subject: String,
         headers: HeaderMap,
         payload: Bytes,
-    ) -> Result<u64, AppendError> {
+    ) -> Result<Position, AppendError> {
         let request = async_nats::Request::new()
             .headers(headers)
             .payload(payload)
@@ -63,7 +66,10 @@ impl NatsJournal {
         let acknowledgement: Acknowledgement =
             serde_json::from_slice(&message.payload).map_err(|_| AppendError::Unknown)?;
         match acknowledgement.error {
-            None if acknowledgement.seq > 0 => Ok(acknowledgement.seq),
+            None if acknowledgement.seq > 0 => Ok(Position {
+                stream: acknowledgement.stream.into(),
+                sequence: acknowledgement.seq,
+            }),
             None => Err(AppendError::Unknown),
             Some(error) if CONFLICTS.contains(&error.err_code) => Err(AppendError::Conflict),
             Some(error) => {

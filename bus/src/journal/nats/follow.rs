@@ -1,6 +1,9 @@
 //! Following: all commits of a stream in order, from a place the reader keeps itself.
 
-use async_nats::jetstream::consumer::{DeliverPolicy, ReplayPolicy, pull::OrderedConfig};
+use async_nats::{
+    HeaderMap,
+    jetstream::consumer::{DeliverPolicy, ReplayPolicy, pull::OrderedConfig},
+};
 use futures_util::{StreamExt, stream::BoxStream};
 
 use super::{Entry, NatsJournal, ReadError};
@@ -28,7 +31,12 @@ impl NatsJournal {
                 let message = message.map_err(|e| fault(&e))?;
                 let sequence = message.info().map_err(|e| fault(&e))?.stream_sequence;
                 let bytes = message.payload.clone();
-                Ok(Entry { subject: message.subject.as_str().into(), sequence, bytes })
+                Ok(Entry {
+                    subject: message.subject.as_str().into(),
+                    sequence,
+                    headers: HeaderMap::new(),
+                    bytes,
+                })
             })
             .boxed())
     }

@@ -1,10 +1,16 @@
 //! The journal on JetStream. Only this folder names JetStream.
 
 mod append;
+mod cells;
 mod deliver;
 mod fitness;
 mod follow;
+mod post;
+mod pull;
 mod read;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 mod streams;
 
 use async_nats::{Client, jetstream};
@@ -13,8 +19,13 @@ use futures_util::stream::BoxStream;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
-use super::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError};
-use crate::{error::Error, subject::Shard, transport::Transport};
+use super::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source};
+use crate::{
+    error::Error,
+    subject::Shard,
+    time::Timestamp,
+    transport::{Network, nats::NatsNetwork},
+};
 
 pub(crate) use fitness::check_server;
 
@@ -25,14 +36,16 @@ pub(crate) struct NatsJournal {
     jetstream: jetstream::Context,
     connections: watch::Receiver<u64>,
     replicas: usize,
+    pins: std::sync::Arc<pull::Pins>,
 }
 
 impl NatsJournal {
-    pub(crate) fn new(transport: &Transport, replicas: usize) -> Self {
-        let client = transport.client().clone();
+    pub(crate) fn new(network: &NatsNetwork, replicas: usize) -> Self {
+        let client = network.client().clone();
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(crate::limits::READ_TIMEOUT);
-        Self { client, jetstream, connections: transport.connections(), replicas }
+        let pins = std::sync::Arc::default();
+        Self { client, jetstream, connections: network.connections(), replicas, pins }
     }
 
     /// Resolves when the connection has been replaced by another.
@@ -116,6 +129,14 @@ impl Journal for NatsJournal {
         Box::pin(self.entry_at(shard, sequence))
     }
 
+    fn before<'a>(
+        &'a self,
+        shard: &'a Shard,
+        time: Timestamp,
+    ) -> BoxFuture<'a, Result<u64, ReadError>> {
+        Box::pin(self.sequence_before(shard, time))
+    }
+
     fn bounds<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<Bounds, ReadError>> {
         Box::pin(self.bounds_of(stream))
     }
@@ -130,10 +151,13 @@ impl Journal for NatsJournal {
 
     fn deliver<'a>(
         &'a self,
-        stream: &'a str,
-        follower: &'a str,
+        source: &'a Source,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Delivery, ReadError>>, ReadError>> {
-        Box::pin(self.deliver_to(stream, follower))
+        Box::pin(self.deliver_from(source))
+    }
+
+    fn release<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, ()> {
+        Box::pin(self.unpin(source))
     }
 
     fn probe<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<(), Error>> {

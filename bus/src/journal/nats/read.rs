@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use async_nats::{Message, StatusCode};
+use async_nats::{HeaderMap, HeaderValue, Message, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Batch, Bounds, Entry, NatsJournal, ReadError};
+use super::{Batch, Bounds, Entry, NatsJournal, ReadError, post::without_servers};
 use crate::{
-    limits::{LOAD_BATCH, READ_TIMEOUT},
-    subject::Shard,
+    limits::{FIRST_BATCH, LOAD_BATCH, READ_TIMEOUT},
+    subject::{self, Shard},
+    time::Timestamp,
 };
 
 /// The status that ends a batch.
@@ -38,13 +39,26 @@ impl NatsJournal {
         id: &str,
         after: u64,
     ) -> Result<Batch, ReadError> {
-        let fault = |what: &str| ReadError(format!("{}: {what}", shard.stream));
-        let subject: Arc<str> = shard.subject(id).into();
-        let query = json!({"seq": after + 1, "next_by_subj": &*subject, "batch": LOAD_BATCH});
+        let count = if after == 0 { FIRST_BATCH } else { LOAD_BATCH };
+        self.direct_batch(&shard.stream, &shard.subject(id), after, count).await
+    }
+
+    /// The next messages of a stream whose subjects match `filter`, after sequence `after`.
+    pub(super) async fn direct_batch(
+        &self,
+        stream: &str,
+        filter: &str,
+        after: u64,
+        count: usize,
+    ) -> Result<Batch, ReadError> {
+        let fault = |what: &str| ReadError(format!("{stream}: {what}"));
+        let is_actors = subject::parse_event(filter).is_some() && !filter.contains(['*', '>']);
+        let subject: Option<Arc<str>> = is_actors.then(|| filter.into());
+        let query = json!({"seq": after + 1, "next_by_subj": filter, "batch": count});
         let inbox = self.client.new_inbox();
         let mut answers =
             self.client.subscribe(inbox.clone()).await.map_err(|e| fault(&e.to_string()))?;
-        let api = format!("$JS.API.DIRECT.GET.{}", shard.stream);
+        let api = format!("$JS.API.DIRECT.GET.{stream}");
         self.client
             .publish_with_reply(api, inbox, Bytes::from(query.to_string()))
             .await
@@ -53,7 +67,7 @@ impl NatsJournal {
         let collect = async {
             while let Some(message) = answers.next().await {
                 match message.status.map(|status| status.as_u16()) {
-                    None | Some(200) => entries.push(direct_entry(&subject, &message)?),
+                    None | Some(200) => entries.push(direct_entry(subject.as_ref(), &message)?),
                     Some(END_OF_BATCH) => return ended(&entries, after, &message),
                     Some(404) if entries.is_empty() => return Ok(true),
                     Some(_) if message.status == Some(StatusCode::NO_RESPONDERS) => {
@@ -108,6 +122,22 @@ impl NatsJournal {
         self.stored(&shard.stream, &json!({"seq": sequence})).await
     }
 
+    /// The last sequence stored before `time`, as the leader has it.
+    pub(super) async fn sequence_before(
+        &self,
+        shard: &Shard,
+        time: Timestamp,
+    ) -> Result<u64, ReadError> {
+        let query = json!({"start_time": time.to_string()});
+        if let Some(first) = self.stored(&shard.stream, &query).await? {
+            return Ok(first.sequence - 1);
+        }
+        // All of it is older. What is stored between two questions may not be: ask once more.
+        let last = self.bounds_of(&shard.stream).await?.last_sequence;
+        let first = self.stored(&shard.stream, &query).await?;
+        Ok(first.map_or(last, |first| first.sequence - 1))
+    }
+
     /// One message, asked of the leader.
     async fn stored(
         &self,
@@ -118,7 +148,12 @@ impl NatsJournal {
             self.api(&format!("STREAM.MSG.GET.{stream}"), query).await?;
         let Some(StoredMessage { message }) = found else { return Ok(None) };
         let bytes = decode_base64(&message.data)?;
-        Ok(Some(Entry { subject: message.subject.into(), sequence: message.seq, bytes }))
+        Ok(Some(Entry {
+            subject: message.subject.into(),
+            sequence: message.seq,
+            headers: HeaderMap::new(),
+            bytes,
+        }))
     }
 
     pub(super) async fn bounds_of(&self, stream: &str) -> Result<Bounds, ReadError> {
@@ -132,14 +167,22 @@ impl NatsJournal {
     }
 }
 
-fn direct_entry(subject: &Arc<str>, message: &Message) -> Result<Entry, ReadError> {
-    let sequence = message
-        .headers
-        .as_ref()
-        .and_then(|headers| headers.get("Nats-Sequence"))
-        .and_then(|value| value.as_str().parse().ok())
+/// A stored message. Where the subject is given it is a commit, without headers.
+fn direct_entry(subject: Option<&Arc<str>>, message: &Message) -> Result<Entry, ReadError> {
+    let header = |name| {
+        message.headers.as_ref().and_then(|headers| headers.get(name)).map(HeaderValue::as_str)
+    };
+    let sequence = header("Nats-Sequence")
+        .and_then(|value| value.parse().ok())
         .ok_or_else(|| ReadError("a stored message came without its sequence".to_owned()))?;
-    Ok(Entry { subject: subject.clone(), sequence, bytes: message.payload.clone() })
+    let bytes = message.payload.clone();
+    if let Some(subject) = subject {
+        return Ok(Entry { subject: subject.clone(), sequence, headers: HeaderMap::new(), bytes });
+    }
+    let subject = header("Nats-Subject")
+        .ok_or_else(|| ReadError("a stored message came without its subject".to_owned()))?;
+    let headers = without_servers(message.headers.as_ref());
+    Ok(Entry { subject: subject.into(), sequence, headers, bytes })
 }
 
 /// Whether the batch that ends here is the actor's last one.

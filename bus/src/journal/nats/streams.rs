@@ -18,7 +18,7 @@ impl NatsJournal {
         self.provision_stream(probe_stream(self.replicas)).await
     }
 
-    async fn provision_stream(&self, wanted: Config) -> Result<(), Error> {
+    pub(super) async fn provision_stream(&self, wanted: Config) -> Result<(), Error> {
         let failed = |e: &dyn std::fmt::Display| Error::Journal(format!("{}: {e}", wanted.name));
         let found = match self.jetstream.get_stream(&wanted.name).await {
             Ok(stream) => stream.cached_info().config.clone(),
@@ -57,6 +57,62 @@ fn event_stream(shard: &Shard, replicas: usize) -> Config {
         deny_purge: true,
         allow_direct: true,
         allow_atomic_publish: true,
+        ..Config::default()
+    }
+}
+
+/// Tells, timers and dead letters.
+pub(super) fn post_streams(replicas: usize) -> [Config; 3] {
+    let stream = |name: &str, subjects: &[&str]| Config {
+        name: name.to_owned(),
+        subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        discard: DiscardPolicy::Old,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: -1,
+        max_message_size: -1,
+        max_consumers: -1,
+        num_replicas: replicas,
+        allow_direct: true,
+        ..Config::default()
+    };
+    let tells = Config {
+        // Gone once it is carried out.
+        retention: RetentionPolicy::WorkQueue,
+        ..stream(subject::TELL_STREAM, &[subject::TELL_SUBJECTS])
+    };
+    let timers = Config {
+        // Schedules bring rollup along: whoever may publish here can wipe it, so nothing else
+        // is kept here.
+        allow_message_schedules: true,
+        allow_rollup: true,
+        ..stream(subject::TIMER_STREAM, &subject::TIMER_SUBJECTS)
+    };
+    [tells, timers, stream(subject::DEAD_STREAM, &subject::DEAD_SUBJECTS)]
+}
+
+/// What a key-value bucket is made of.
+pub(super) fn bucket_stream(bucket: &str, replicas: usize) -> Config {
+    Config {
+        name: format!("KV_{bucket}"),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: 1,
+        max_message_size: -1,
+        max_consumers: -1,
+        num_replicas: replicas,
+        allow_direct: true,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_message_ttl: true,
+        // Without it nobody would be told of what was not renewed.
+        subject_delete_marker_ttl: Some(Duration::from_secs(60)),
         ..Config::default()
     }
 }

@@ -1,0 +1,130 @@
+//! JSON Schemas of what is read by hand: the same rules as the readers have, for whoever writes
+//! to us from another language.
+//!
+//! What a schema allows the reader takes, but for one thing JSON Schema cannot say: `5.0` is a
+//! whole number to it, and not to us.
+
+use std::borrow::Cow;
+
+use bus::{
+    JsonSchema,
+    schemars::{Schema, SchemaGenerator, json_schema},
+};
+
+use crate::{
+    limits::{
+        ADDRESS_BYTES_MAX, AMOUNT_MAX, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX,
+        PASSWORD_HASH_BYTES_MAX, QUANTITY_MAX,
+    },
+    money::Currency,
+    payments::{CardToken, Receipt},
+    quantity::Quantity,
+};
+
+/// All of one line, in both of JavaScript's and Python's dialects.
+const PLAIN: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
+
+pub(crate) fn name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": NAME_CHARS_MAX,
+        // Something is left when the space around it is taken away.
+        "pattern": format!("^(?=.*\\S){PLAIN}*$"),
+    })
+}
+
+pub(crate) fn description(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": DESCRIPTION_CHARS_MAX,
+        "pattern": format!("^({PLAIN}|[\\n\\r\\t])*$"),
+    })
+}
+
+pub(crate) fn amount(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer",
+        "description": "Minor units: cents for EUR, yen for JPY.",
+        "minimum": 0,
+        "maximum": AMOUNT_MAX,
+    })
+}
+
+pub(crate) fn address(_: &mut SchemaGenerator) -> Schema {
+    const ATOM: &str = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
+    const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+    json_schema!({
+        "type": "string",
+        "maxLength": ADDRESS_BYTES_MAX,
+        "pattern": format!("^(?=[^@]{{1,64}}@){ATOM}(\\.{ATOM})*@{LABEL}(\\.{LABEL})*$"),
+    })
+}
+
+pub(crate) fn password_hash(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "description": "An argon2id string.",
+        "maxLength": PASSWORD_HASH_BYTES_MAX,
+        "pattern": "^\\$argon2id\\$[!-~]*$",
+    })
+}
+
+/// A number of something that was counted, up to the largest there is.
+pub(crate) fn count(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 0, "maximum": u64::MAX })
+}
+
+pub(crate) fn reply_code(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 0, "maximum": u16::MAX })
+}
+
+impl JsonSchema for Quantity {
+    fn schema_name() -> Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": QUANTITY_MAX })
+    }
+}
+
+impl JsonSchema for Currency {
+    fn schema_name() -> Cow<'static, str> {
+        "Currency".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "An ISO 4217 code.",
+            "maxLength": 3,
+            "pattern": "^[A-Z]{3}$",
+        })
+    }
+}
+
+impl JsonSchema for CardToken {
+    fn schema_name() -> Cow<'static, str> {
+        "CardToken".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "What stands for a card. Never the number of one.",
+            "pattern": "^[A-Za-z0-9_-]{1,128}$",
+            "anyOf": [{ "pattern": "[A-Za-z]" }, { "not": { "pattern": "([0-9][_-]*){12}" } }],
+        })
+    }
+}
+
+impl JsonSchema for Receipt {
+    fn schema_name() -> Cow<'static, str> {
+        "Receipt".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[!-~]{1,128}$" })
+    }
+}

@@ -1,0 +1,245 @@
+//! The journal in memory: as [`Journal`] promises it, with JetStream's way of redelivering.
+
+use std::{future::ready, sync::Arc, time::Duration};
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use tokio::sync::oneshot;
+
+use super::{
+    connection::{Connection, fits},
+    state::State,
+    stream::{Kept, Stream},
+};
+use crate::{
+    error::Error,
+    journal::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source},
+    limits::LOAD_BATCH,
+    subject::{self, Shard},
+    time::Timestamp,
+};
+
+/// How many of an actor's newest commits a lagging read misses at most.
+const STALE_MAX: u64 = 3;
+
+/// How long a commit may be taken and not yet be read.
+const SLOW_MAX: Duration = Duration::from_millis(500);
+
+/// A commit on its way to its stream.
+#[derive(Debug)]
+struct Commit {
+    stream: Arc<str>,
+    subject: Arc<str>,
+    expected: u64,
+    bytes: Bytes,
+}
+
+impl State {
+    pub(super) fn stream(&mut self, name: &str) -> Result<&mut Stream, ReadError> {
+        let missing = || ReadError(format!("{name}: does not exist"));
+        self.streams.get_mut(name).ok_or_else(missing)
+    }
+
+    pub(super) fn provision(&mut self, name: &str, subjects: &[&str], is_queue: bool) {
+        if !self.streams.contains_key(name) {
+            let stream = Stream::new(self.now(), subjects, is_queue);
+            self.streams.insert(name.into(), stream);
+        }
+    }
+
+    fn append(&mut self, commit: Commit) -> Result<u64, AppendError> {
+        let at = self.now();
+        let stream = self.checked(&commit)?;
+        let Commit { subject, bytes, .. } = commit;
+        Ok(stream.store(Kept { subject, headers: HeaderMap::new(), bytes, at }))
+    }
+
+    /// The commit's stream, if it takes the commit now.
+    fn checked(&mut self, commit: &Commit) -> Result<&mut Stream, AppendError> {
+        let Ok(stream) = self.stream(&commit.stream) else {
+            return Err(AppendError::Refused("no stream takes it".to_owned()));
+        };
+        let is_under_way = stream.under_way.contains(&commit.subject);
+        if is_under_way || stream.last_of(&commit.subject) != commit.expected {
+            return Err(AppendError::Conflict);
+        }
+        Ok(stream)
+    }
+
+    /// Takes a commit that is stored, and its writer told, a while later.
+    fn append_slowly(
+        &mut self,
+        commit: Commit,
+        stored: oneshot::Sender<u64>,
+    ) -> Result<(), AppendError> {
+        self.checked(&commit)?.under_way.insert(commit.subject.clone());
+        self.count("append_slow");
+        let delay = self.dice.span(SLOW_MAX);
+        self.after(delay, move |state| {
+            if let Ok(stream) = state.stream(&commit.stream) {
+                stream.under_way.remove(&commit.subject);
+            }
+            let sequence = state.append(commit).expect("nothing else was taken meanwhile");
+            // Its writer may be gone.
+            let _ = stored.send(sequence);
+        });
+        Ok(())
+    }
+}
+
+impl Connection {
+    async fn append_commit(&self, commit: Commit) -> Result<u64, AppendError> {
+        let is_slow = {
+            let mut state = self.world.lock();
+            let chance = state.faults.append_slow;
+            state.dice.per_mille(chance)
+        };
+        if !is_slow {
+            return self.write_commit(move |state| state.append(commit)).await;
+        }
+        let (stored, sequence) = oneshot::channel();
+        self.write_commit(move |state| state.append_slowly(commit, stored)).await?;
+        let count = self.link.count();
+        let sequence = sequence.await.map_err(|_| AppendError::Unknown)?;
+        self.link.running().await;
+        if self.link.count() == count { Ok(sequence) } else { Err(AppendError::Unknown) }
+    }
+
+    async fn batch(&self, shard: &Shard, id: &str, after: u64) -> Result<Batch, ReadError> {
+        let (shard, subject) = (shard.clone(), shard.subject(id));
+        self.read(move |state| Ok(state.stream(&shard.stream)?.batch(&subject, after, LOAD_BATCH)))
+            .await
+    }
+
+    /// A direct read: it may come from a replica that has not seen the newest commits.
+    async fn direct_batch(&self, shard: &Shard, id: &str, after: u64) -> Result<Batch, ReadError> {
+        let mut batch = self.batch(shard, id, after).await?;
+        let mut state = self.world.lock();
+        let chance = state.faults.stale_read;
+        if batch.is_last && !batch.entries.is_empty() && state.bites("stale_read", chance) {
+            let missed = usize::try_from(1 + state.dice.below(STALE_MAX)).unwrap_or(1);
+            batch.entries.truncate(batch.entries.len().saturating_sub(missed));
+        }
+        Ok(batch)
+    }
+}
+
+impl Journal for Connection {
+    fn provision<'a>(&'a self, shard: &'a Shard) -> BoxFuture<'a, Result<(), Error>> {
+        let shard = shard.clone();
+        Box::pin(async move {
+            let provisioned = self.read(move |state| {
+                let subjects = subject::event_subjects(&shard.kind);
+                state.provision(&shard.stream, &[&subjects], false);
+                Ok(())
+            });
+            provisioned.await.map_err(|e| Error::Journal(e.to_string()))
+        })
+    }
+
+    fn append<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        expected: u64,
+        commit: Bytes,
+    ) -> BoxFuture<'a, Result<u64, AppendError>> {
+        if !fits(None, &commit) {
+            return Box::pin(ready(Err(AppendError::TooLarge)));
+        }
+        let subject = shard.subject(id).into();
+        let commit = Commit { stream: shard.stream.clone(), subject, expected, bytes: commit };
+        Box::pin(self.append_commit(commit))
+    }
+
+    fn read<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Batch, ReadError>> {
+        Box::pin(self.direct_batch(shard, id, after))
+    }
+
+    fn read_from_leader<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Batch, ReadError>> {
+        Box::pin(self.batch(shard, id, after))
+    }
+
+    fn last<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Entry>, ReadError>> {
+        let (shard, subject) = (shard.clone(), shard.subject(id));
+        Box::pin(self.read(move |state| {
+            let stream = state.stream(&shard.stream)?;
+            Ok(stream.commit(stream.last_of(&subject)))
+        }))
+    }
+
+    fn at<'a>(
+        &'a self,
+        shard: &'a Shard,
+        sequence: u64,
+    ) -> BoxFuture<'a, Result<Option<Entry>, ReadError>> {
+        let shard = shard.clone();
+        Box::pin(self.read(move |state| Ok(state.stream(&shard.stream)?.commit(sequence))))
+    }
+
+    fn before<'a>(
+        &'a self,
+        shard: &'a Shard,
+        time: Timestamp,
+    ) -> BoxFuture<'a, Result<u64, ReadError>> {
+        let shard = shard.clone();
+        Box::pin(self.read(move |state| Ok(state.stream(&shard.stream)?.before(time))))
+    }
+
+    fn bounds<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<Bounds, ReadError>> {
+        let name = stream.to_owned();
+        Box::pin(self.read(move |state| {
+            let stream = state.stream(&name)?;
+            Ok(Bounds { created: stream.created, last_sequence: stream.last })
+        }))
+    }
+
+    fn follow<'a>(
+        &'a self,
+        stream: &'a str,
+        sequence: u64,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Entry, ReadError>>, ReadError>> {
+        Box::pin(self.follow_from(stream, sequence))
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        source: &'a Source,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Delivery, ReadError>>, ReadError>> {
+        Box::pin(self.deliver_from(source))
+    }
+
+    fn release<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, ()> {
+        let (source, link) = (source.clone(), self.link.number);
+        Box::pin(async move {
+            let released = self.read(move |state| {
+                state.change_hands(&source, |consumer| consumer.end_claim_of(link));
+                Ok(())
+            });
+            if let Err(error) = released.await {
+                tracing::debug!(%error, "a source was not released; it is so after a while");
+            }
+        })
+    }
+
+    fn probe<'a>(&'a self, _node: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(
+            async move { self.write(|_| Ok(())).await.map_err(|e| Error::Journal(e.to_string())) },
+        )
+    }
+}

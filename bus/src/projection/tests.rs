@@ -1,0 +1,160 @@
+//! Rows in memory on a real journal: they outlive their node, and damage is noticed at work.
+
+use std::time::Duration;
+
+use nats_server::TestServer;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Actor, Bus, Connect, Context, Fold, Handle, Host, Id, IndexEntry, MemoryRows, Position,
+    Projection, Recorded, Running, Selection,
+    projection::{
+        Shelf,
+        store::{
+            Changes, Checkpoint, Store,
+            layout::{INDEX, ROW},
+        },
+    },
+};
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Lamp {
+    lit: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum LampEvent {
+    #[serde(rename = "lit")]
+    Lit,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+struct Never;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Light {}
+
+impl Actor for Lamp {
+    const KIND: &'static str = "lamp";
+    type Event = LampEvent;
+    type Error = Never;
+    type Commands = (Light,);
+
+    fn apply(&mut self, LampEvent::Lit: &LampEvent) {
+        self.lit += 1;
+    }
+}
+
+impl Handle<Light> for Lamp {
+    const NAME: &'static str = "light";
+    type Reply = u64;
+
+    fn handle(&self, _: Light, ctx: &mut Context<Self>) -> Result<u64, Never> {
+        ctx.emit(LampEvent::Lit);
+        Ok(self.lit + 1)
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct LampCard {
+    lit: u64,
+}
+
+impl Projection for LampCard {
+    const NAME: &'static str = "lamps";
+
+    fn index(&self) -> Vec<IndexEntry> {
+        vec![IndexEntry::new("all", "yes")]
+    }
+}
+
+impl Fold<Lamp> for LampCard {
+    fn fold(&mut self, _: &Recorded<Lamp>) {
+        self.lit += 1;
+    }
+}
+
+async fn connect(server: &TestServer) -> Bus {
+    let options =
+        Connect { monitor_urls: vec![server.monitor_url.clone()], ..Connect::to(&server.url) };
+    Bus::connect(&options).await.expect("the server is fit")
+}
+
+async fn host(bus: &Bus, rows: &MemoryRows) -> Running {
+    let host = Host::new(bus.clone()).rows_in_memory_of(rows).actor::<Lamp>();
+    host.projection::<LampCard, Lamp>().start().await.expect("starts")
+}
+
+async fn light(bus: &Bus, times: u64) -> Position {
+    let mut last = None;
+    for n in 0..times {
+        let id = Id::parse(&format!("l-{}", n % 10)).expect("an id");
+        last = Some(bus.actor::<Lamp>(&id).ask(Light {}).positioned().await.expect("lit").1);
+    }
+    last.expect("at least one")
+}
+
+async fn sum(bus: &Bus, after: &Position) -> u64 {
+    let list = bus.rows::<LampCard>().list(Selection::all().matching("all", "yes"));
+    let page = list.after(after).timeout(Duration::from_secs(30)).await.expect("rows");
+    page.rows.iter().map(|card| card.lit).sum()
+}
+
+#[tokio::test]
+async fn rows_in_memory_outlive_their_node() {
+    let server = TestServer::own().await;
+    let (bus, rows) = (connect(&server).await, MemoryRows::new());
+    let node = host(&bus, &rows).await;
+    let last = light(&bus, 100).await;
+    assert_eq!(sum(&bus, &last).await, 100);
+    // As a crash would end it.
+    drop(node);
+    let node = host(&bus, &rows).await;
+    assert_eq!(sum(&bus, &last).await, 100, "folded once");
+    let progress = node.projections().await;
+    assert_eq!((progress[0].whole, progress[0].percent), (true, 100));
+    let stream = &progress[0].streams[0];
+    assert_eq!((stream.folded, stream.last, stream.lag, stream.skipped), (100, 100, 0, 0));
+}
+
+#[tokio::test]
+async fn rows_that_break_while_they_serve_are_folded_again() {
+    let server = TestServer::own().await;
+    let (bus, rows) = (connect(&server).await, MemoryRows::new());
+    let _node = host(&bus, &rows).await;
+    let last = light(&bus, 50).await;
+    assert_eq!(sum(&bus, &last).await, 50);
+    // Found by a query.
+    rows.spoil(ROW);
+    assert_eq!(sum(&bus, &last).await, 50);
+    rows.spoil(INDEX);
+    assert_eq!(sum(&bus, &last).await, 50);
+    // Found by the fold.
+    rows.spoil(ROW);
+    let last = light(&bus, 50).await;
+    assert_eq!(sum(&bus, &last).await, 100);
+}
+
+#[tokio::test]
+async fn rows_of_a_log_that_went_on_differently_are_forgotten() {
+    let server = TestServer::own().await;
+    let (bus, rows) = (connect(&server).await, MemoryRows::new());
+    let node = host(&bus, &rows).await;
+    let last = light(&bus, 30).await;
+    assert_eq!(sum(&bus, &last).await, 30);
+    node.stop().await;
+    // As if the rows had been folded before the log was restored from a backup: its name, its
+    // creation and its length are the same, and what is in it is not.
+    let store = rows.open("lamps-v1").expect("opens");
+    let store = Store::new(store, "lamps", 1).expect("adds up");
+    let stream = &*last.stream;
+    let checkpoint = store.checkpoint(stream).expect("readable").expect("there");
+    let (mut changes, before) = (Changes::default(), store.row("l-0").expect("readable"));
+    let wrong = rmp_serde::to_vec_named(&LampCard { lit: 77 }).expect("plain data");
+    changes.put_row("l-0", &wrong, before.as_ref());
+    changes.put_checkpoint(stream, &Checkpoint { mark: "another".into(), ..checkpoint });
+    store.write(changes).expect("written");
+    let _node = host(&bus, &rows).await;
+    assert_eq!(sum(&bus, &last).await, 30);
+}

@@ -1,0 +1,346 @@
+//! The auditor: reads the raw streams with a decoder of its own and holds them against what
+//! clients were told and what the world outside remembers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actors::Outbox;
+use bus::Position;
+use serde_json::Value;
+
+use crate::{
+    clients::{History, Outcome},
+    outside::Account,
+};
+
+/// Kinds in the order in which the shop works.
+pub(crate) const KINDS: [&str; 6] = ["email", "user", "item", "order", "payment", "notice"];
+
+/// A commit as it is stored.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) sequence: u64,
+    pub(crate) id: String,
+    pub(crate) body: Value,
+}
+
+/// Everything that was ever committed, by kind, and what else there is to compare.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    pub(crate) commits: BTreeMap<&'static str, Vec<Commit>>,
+    pub(crate) found: Vec<String>,
+}
+
+impl Commit {
+    fn events(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let events = self.body["events"].as_array().into_iter().flatten();
+        events.map(|event| match event {
+            Value::String(name) => (name.as_str(), &Value::Null),
+            Value::Object(map) => map.iter().next().map_or(("?", event), |(n, f)| (n.as_str(), f)),
+            _ => ("?", event),
+        })
+    }
+}
+
+impl Story {
+    pub(crate) fn events(&self, kind: &str) -> impl Iterator<Item = (&str, &str, &Value)> {
+        self.commits[kind].iter().flat_map(|commit| {
+            commit.events().map(|(name, fields)| (commit.id.as_str(), name, fields))
+        })
+    }
+
+    /// How an order ended: `confirmed`, `cancelled`, or both if something is wrong.
+    fn outcomes(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut outcomes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (id, name, _) in self.events("order") {
+            match name {
+                "placed" => drop(outcomes.entry(id).or_default()),
+                "confirmed" | "cancelled" => outcomes.entry(id).or_default().push(name),
+                _ => {}
+            }
+        }
+        outcomes
+    }
+
+    fn ended(&self, how: &str) -> BTreeSet<&str> {
+        self.events("order").filter(|(_, name, _)| *name == how).map(|(id, ..)| id).collect()
+    }
+
+    /// Whether nothing is under way any more: every order ended, only confirmed ones hold
+    /// stock, every letter left.
+    pub(crate) fn is_settled(&self, history: &History) -> bool {
+        let outcomes = self.outcomes();
+        let all_ended = outcomes.values().all(|ends| !ends.is_empty());
+        let confirmed = self.ended("confirmed");
+        let stock = self.stock();
+        let holds = stock.values().all(|s| s.held.keys().all(|o| confirmed.contains(o.as_str())));
+        let letters = |event| self.events("notice").filter(|(_, name, _)| *name == event).count();
+        let all_told = letters("queued") >= outcomes.len() && letters("sent") == letters("queued");
+        all_ended && holds && all_told && outcomes.len() >= history.placed.len()
+    }
+
+    fn wrong(&mut self, text: String) {
+        self.found.push(text);
+    }
+
+    pub(crate) fn check(
+        &mut self,
+        history: &History,
+        accounts: &BTreeMap<String, Account>,
+        outbox: &Outbox,
+    ) {
+        self.found.extend(history.wrong.iter().cloned());
+        self.check_what_clients_were_told(history);
+        self.check_keys();
+        self.check_orders(history);
+        self.check_stock();
+        self.check_money(accounts);
+        self.check_letters(outbox);
+    }
+
+    /// What was acknowledged is there, under its key; what was refused left nothing.
+    fn check_what_clients_were_told(&mut self, history: &History) {
+        let mut made: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
+        for (kind, commits) in &self.commits {
+            for commit in commits {
+                let key = commit.body["key"].as_str().unwrap_or_default();
+                made.entry((kind, &commit.id, key)).or_insert(commit.sequence);
+            }
+        }
+        let mut found = Vec::new();
+        for told in &history.told {
+            let stored = made.get(&(told.kind, told.id.as_str(), told.key.as_str()));
+            match (&told.outcome, stored) {
+                (Outcome::Done(position), Some(at)) if *at == position.sequence => {}
+                (Outcome::Refused, None) => {}
+                (outcome, stored) => found.push(format!(
+                    "{}/{} key {}: the client was told {outcome:?}, and stored is {stored:?}",
+                    told.kind, told.id, told.key
+                )),
+            }
+        }
+        self.found.extend(found);
+    }
+
+    /// No key has two effects, and no commit is stored twice.
+    fn check_keys(&mut self) {
+        let mut found = Vec::new();
+        for (kind, commits) in &self.commits {
+            let (mut keys, mut ids) = (BTreeSet::new(), BTreeSet::new());
+            for commit in commits {
+                let key = commit.body["key"].as_str().unwrap_or_default();
+                if !keys.insert((&commit.id, key)) {
+                    found.push(format!("{kind}/{}: key {key} took effect twice", commit.id));
+                }
+                let id = commit.body["commit"].as_str().unwrap_or_default();
+                if !ids.insert(id) {
+                    found.push(format!("{kind}/{}: commit {id} is stored twice", commit.id));
+                }
+            }
+        }
+        self.found.extend(found);
+    }
+
+    /// Every acknowledged order is there, and each that is there ended once.
+    fn check_orders(&mut self, history: &History) {
+        let outcomes = self.outcomes();
+        let mut found = Vec::new();
+        for (id, ends) in &outcomes {
+            if ends.len() != 1 {
+                found.push(format!("order/{id} ended as {ends:?}"));
+            }
+        }
+        for order in &history.placed {
+            if !outcomes.contains_key(order.as_str()) {
+                found.push(format!("order/{order} was acknowledged and is not there"));
+            }
+        }
+        self.found.extend(found);
+    }
+
+    /// Received = available + held + shipped, at every step; held is what confirmed orders took.
+    fn check_stock(&mut self) {
+        let confirmed = self.ended("confirmed");
+        let mut wanted: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for (id, name, fields) in self.events("order") {
+            if name == "placed" && confirmed.contains(id) {
+                for line in fields["lines"].as_array().into_iter().flatten() {
+                    let sku = line["sku"].as_str().unwrap_or_default().to_owned();
+                    let quantity = line["quantity"].as_u64().unwrap_or_default();
+                    wanted.insert((sku, id.to_owned()), quantity);
+                }
+            }
+        }
+        let stock = self.stock();
+        let mut found: Vec<String> = stock.values().flat_map(|s| s.wrong.clone()).collect();
+        let held: BTreeMap<(String, String), u64> = stock
+            .iter()
+            .flat_map(|(sku, stock)| {
+                stock.held.iter().map(|(order, n)| ((sku.clone(), order.clone()), *n))
+            })
+            .collect();
+        if held != wanted {
+            found.push(format!("held is {held:?}, and confirmed orders took {wanted:?}"));
+        }
+        self.found.extend(found);
+    }
+
+    /// The stock of every item, folded from its raw events.
+    pub(crate) fn stock(&self) -> BTreeMap<String, Stock> {
+        let mut stock: BTreeMap<String, Stock> = BTreeMap::new();
+        for (sku, name, fields) in self.events("item") {
+            stock.entry(sku.to_owned()).or_default().apply(sku, name, fields);
+        }
+        stock
+    }
+
+    /// Money taken is that of confirmed orders; whatever else was taken was given back.
+    fn check_money(&mut self, accounts: &BTreeMap<String, Account>) {
+        let mut cost: BTreeMap<&str, i64> = BTreeMap::new();
+        for (order, name, fields) in self.events("order") {
+            if name == "line_reserved" {
+                let price = fields["unit_price"]["amount"].as_i64().unwrap_or_default();
+                let quantity = fields["quantity"].as_i64().unwrap_or_default();
+                *cost.entry(order).or_default() += price * quantity;
+            }
+        }
+        let confirmed = self.ended("confirmed");
+        let mut found = Vec::new();
+        for order in &confirmed {
+            let kept = accounts.get(*order).map_or(0, |a| a.taken - a.given_back);
+            let price = cost.get(order).copied().unwrap_or_default();
+            if kept != price {
+                found.push(format!("order/{order} costs {price}, and {kept} was kept"));
+            }
+        }
+        for (payment, account) in accounts {
+            if !confirmed.contains(payment.as_str()) && account.taken != account.given_back {
+                found.push(format!("payment/{payment} is not confirmed, and has {account:?}"));
+            }
+        }
+        self.found.extend(found);
+    }
+
+    /// One letter for each order's end, which left under one name.
+    fn check_letters(&mut self, outbox: &Outbox) {
+        let mut letters: BTreeMap<(String, String), u32> = BTreeMap::new();
+        let mut notices = BTreeSet::new();
+        for (id, name, fields) in self.events("notice") {
+            if name == "queued"
+                && let Some((letter, facts)) =
+                    fields["letter"].as_object().and_then(|m| m.iter().next())
+            {
+                let order = facts["order"].as_str().unwrap_or_default().to_owned();
+                *letters.entry((order, letter.clone())).or_default() += 1;
+                notices.insert(id.to_owned());
+            }
+        }
+        let mut found = Vec::new();
+        for ((order, letter), count) in &letters {
+            if *count != 1 {
+                found.push(format!("order/{order}: the letter {letter} was queued {count} times"));
+            }
+        }
+        for order in self.ended("confirmed") {
+            if !letters.contains_key(&(order.to_owned(), "order_confirmed".to_owned())) {
+                found.push(format!("order/{order} is confirmed, and nobody was told"));
+            }
+        }
+        let mailed = outbox.mailed();
+        if mailed != notices {
+            found.push(format!("mailed are {mailed:?}, and queued were {notices:?}"));
+        }
+        self.found.extend(found);
+    }
+
+    /// A row as it is must be what the log says.
+    pub(crate) fn check_item_row(&mut self, sku: &str, row: (u64, u64, u64, u64)) {
+        let folded = self.stock().get(sku).map(Stock::piles).unwrap_or_default();
+        if row != folded {
+            self.wrong(format!("the row of {sku} says {row:?}, and the journal {folded:?}"));
+        }
+    }
+
+    pub(crate) fn check_order_row(&mut self, order: &str, status: &str) {
+        let ends = self.outcomes().get(order).cloned().unwrap_or_default();
+        if ends != [status] {
+            self.wrong(format!("the row of order/{order} says {status}, and the journal {ends:?}"));
+        }
+    }
+
+    /// FNV-1a of every commit, in its order.
+    pub(crate) fn digest(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for (kind, commits) in &self.commits {
+            for commit in commits {
+                let text = format!("{kind}/{}@{} {}", commit.id, commit.sequence, commit.body);
+                for byte in text.bytes() {
+                    hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                }
+            }
+        }
+        hash
+    }
+
+    /// Where the last commit of `kind` is.
+    pub(crate) fn position(&self, kind: &str) -> Position {
+        let sequence = self.commits[kind].last().map_or(0, |commit| commit.sequence);
+        Position { stream: format!("EVT_{kind}_0").into(), sequence }
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.commits.values().map(Vec::len).sum()
+    }
+
+    pub(crate) fn ends(&self) -> (usize, usize) {
+        (self.ended("confirmed").len(), self.ended("cancelled").len())
+    }
+}
+
+/// One item's stock, folded from its raw events.
+#[derive(Debug, Default)]
+pub(crate) struct Stock {
+    received: u64,
+    available: u64,
+    shipped: u64,
+    held: BTreeMap<String, u64>,
+    wrong: Vec<String>,
+}
+
+impl Stock {
+    /// Received, available, held, shipped.
+    pub(crate) fn piles(&self) -> (u64, u64, u64, u64) {
+        (self.received, self.available, self.held.values().sum(), self.shipped)
+    }
+
+    fn apply(&mut self, sku: &str, name: &str, fields: &Value) {
+        let quantity = fields["quantity"].as_u64().unwrap_or_default();
+        let order = fields["order"].as_str().unwrap_or_default().to_owned();
+        match name {
+            "received" => {
+                self.received += quantity;
+                self.available += quantity;
+            }
+            "reserved" => {
+                match self.available.checked_sub(quantity) {
+                    Some(left) => self.available = left,
+                    None => self.wrong.push(format!("item/{sku} sold what it had not")),
+                }
+                if self.held.insert(order.clone(), quantity).is_some() {
+                    self.wrong.push(format!("item/{sku} is held twice for {order}"));
+                }
+            }
+            "released" | "shipped" => {
+                if self.held.remove(&order) != Some(quantity) {
+                    self.wrong.push(format!("item/{sku}: {name} what {order} did not hold"));
+                }
+                *(if name == "shipped" { &mut self.shipped } else { &mut self.available }) +=
+                    quantity;
+            }
+            _ => {}
+        }
+        let (received, available, held, shipped) = self.piles();
+        if received != available + held + shipped {
+            self.wrong.push(format!("item/{sku} does not add up after {name}"));
+        }
+    }
+}

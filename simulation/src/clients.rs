@@ -1,0 +1,258 @@
+//! Clients of the shop: each does a seeded day's work, asks again when it hears nothing, and
+//! writes down what it was told. What it was told is what the audit holds the shop to.
+
+use std::time::Duration;
+
+use actors::{
+    Money, Quantity,
+    inventory::{self, Create, ItemCard, ItemId, Receive},
+    orders::{OrderCard, OrderId, OrderLine, OrderStatus, Place},
+    payments::simulated::tokenise,
+    users::{Claim, EmailId, Register, UserId},
+};
+use bus::{Actor, AskError, Bus, Handle, Id, Key, Position, Wire};
+use tokio::time::sleep;
+
+use crate::dice::Dice;
+
+/// How long one ask is given; then it is sent again with the same key.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// What a client was told of one command.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    pub(crate) key: String,
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// It was carried out, and left its commit there.
+    Done(Position),
+    /// It was refused, and left nothing.
+    Refused,
+}
+
+/// What all clients together know at the end.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    pub(crate) told: Vec<Told>,
+    pub(crate) placed: Vec<OrderId>,
+    pub(crate) wrong: Vec<String>,
+    pub(crate) asked_again: u64,
+}
+
+impl History {
+    pub(crate) fn join(&mut self, other: Self) {
+        self.told.extend(other.told);
+        self.placed.extend(other.placed);
+        self.wrong.extend(other.wrong);
+        self.asked_again += other.asked_again;
+    }
+}
+
+/// One client at its bus.
+pub(crate) struct Client {
+    name: String,
+    bus: Bus,
+    dice: Dice,
+    history: History,
+}
+
+/// The items on sale, and how many of each come in at first.
+pub(crate) const ITEMS: [(&str, u32, i64); 3] =
+    [("TEA", 12, 450), ("CUP", 6, 1_200), ("POT", 3, 3_000)];
+
+const CARDS: [&str; 8] = [
+    "4242424242424242",
+    "4242424242424242",
+    "4242424242424242",
+    "4242424242424242",
+    "4000000000000002",
+    "4000000000009995",
+    "4000000000000259",
+    "4000000000000259",
+];
+
+impl Client {
+    pub(crate) fn new(name: String, bus: Bus, dice: Dice) -> Self {
+        Self { name, bus, dice, history: History::default() }
+    }
+
+    pub(crate) fn into_history(self) -> History {
+        self.history
+    }
+
+    /// Asks until there is an answer, always with the same key.
+    async fn ask<A, C>(&mut self, id: &Id<A>, command: &C) -> Result<A::Reply, A::Error>
+    where
+        A: Actor + Handle<C>,
+        C: Wire + Clone,
+        A::Reply: PartialEq + std::fmt::Debug,
+    {
+        let key = self.dice.key();
+        let first_sent = self.bus.now();
+        let told = |outcome| Told {
+            kind: A::KIND,
+            id: id.to_string(),
+            key: key.as_str().to_owned(),
+            outcome,
+        };
+        let mut again = 0;
+        let (reply, position) = loop {
+            let ask = self.bus.actor(id).ask(command.clone()).key(key.clone());
+            match ask.key_first_sent(first_sent).timeout(PATIENCE).positioned().await {
+                Ok(answer) => break answer,
+                Err(AskError::Refused(refusal)) => {
+                    self.history.told.push(told(Outcome::Refused));
+                    return Err(refusal);
+                }
+                Err(error) => {
+                    again += 1;
+                    self.history.asked_again += 1;
+                    if again > 200 {
+                        let name = format!("{} {}/{id}", self.name, A::KIND);
+                        self.history.wrong.push(format!("{name}: never answered: {error}"));
+                        // Nothing that follows could be held against the shop.
+                        std::future::pending::<()>().await;
+                    }
+                    sleep(Duration::from_millis(self.dice.below(300))).await;
+                }
+            }
+        };
+        self.history.told.push(told(Outcome::Done(position.clone())));
+        if self.dice.chance(250) {
+            self.repeat(id, command, &key, (&reply, &position)).await;
+        }
+        Ok(reply)
+    }
+
+    /// The same key again, later: the very same answer.
+    async fn repeat<A, C>(
+        &mut self,
+        id: &Id<A>,
+        command: &C,
+        key: &Key,
+        first: (&A::Reply, &Position),
+    ) where
+        A: Actor + Handle<C>,
+        C: Wire + Clone,
+        A::Reply: PartialEq + std::fmt::Debug,
+    {
+        sleep(Duration::from_millis(self.dice.below(2_000))).await;
+        let ask = self.bus.actor(id).ask(command.clone()).key(key.clone());
+        if let Ok((reply, position)) = ask.timeout(PATIENCE).positioned().await
+            && (&reply, &position) != first
+        {
+            self.history.wrong.push(format!(
+                "{}/{id}: the same key was answered {:?} at {}, then {reply:?} at {position}",
+                A::KIND,
+                first.0,
+                first.1
+            ));
+        }
+    }
+
+    /// Puts the items on sale.
+    pub(crate) async fn stock_the_shelves(&mut self) {
+        for (sku, pieces, price) in ITEMS {
+            let item = item(sku);
+            let (name, description) = (format!("Item {sku}"), String::new());
+            let create = Create { name, description, price: eur(price) };
+            drop(self.ask(&item, &create).await);
+            drop(self.ask(&item, &Receive { quantity: quantity(pieces) }).await);
+        }
+    }
+
+    /// Registers, then shops.
+    pub(crate) async fn shop(&mut self, orders: u32) {
+        let user = UserId::derived("u", &[&self.name]);
+        let email = EmailId::derived("e", &[&self.name]);
+        drop(self.ask(&email, &Claim { user: user.clone() }).await);
+        let register = Register {
+            name: self.name.clone(),
+            address: format!("{}@shop.example", self.name),
+            email,
+            password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned(),
+        };
+        drop(self.ask(&user, &register).await);
+        for number in 0..orders {
+            sleep(Duration::from_millis(self.dice.below(1_500))).await;
+            self.place(&user, number).await;
+            match self.dice.below(4) {
+                0 => self.look_at_an_item().await,
+                1 => self.take_in_stock().await,
+                _ => {}
+            }
+        }
+    }
+
+    async fn place(&mut self, user: &UserId, number: u32) {
+        let order = OrderId::derived("o", &[&self.name, &number.to_string()]);
+        let first = usize::try_from(self.dice.below(ITEMS.len() as u64)).unwrap_or(0);
+        let count = 1 + usize::from(self.dice.chance(400));
+        let lines = (0..count).map(|n| OrderLine {
+            sku: item(ITEMS[(first + n) % ITEMS.len()].0),
+            quantity: quantity(1 + u32::try_from(self.dice.below(3)).unwrap_or(0)),
+        });
+        let lines: Vec<OrderLine> = lines.collect();
+        let card = CARDS[usize::try_from(self.dice.below(CARDS.len() as u64)).unwrap_or(0)];
+        let card = tokenise(card).expect("a documented card");
+        let place = Place { buyer: user.clone(), currency: eur(0).currency, card, lines };
+        if let Ok(status) = self.ask(&order, &place).await {
+            if status != OrderStatus::Placed {
+                self.history.wrong.push(format!("order/{order} was placed as {status:?}"));
+            }
+            self.history.placed.push(order.clone());
+            self.read_own_order(&order).await;
+        }
+    }
+
+    /// A row read after the position of the own write includes it.
+    async fn read_own_order(&mut self, order: &OrderId) {
+        let Some(Told { outcome: Outcome::Done(position), .. }) = self.history.told.last() else {
+            return;
+        };
+        let rows = self.bus.rows::<OrderCard>();
+        let get = rows.get(order.as_str()).after(position).timeout(PATIENCE);
+        // Rows may be away for a while; they may not be wrong.
+        if let Ok(None) = get.await {
+            self.history.wrong.push(format!("order/{order} has no row after its own position"));
+        }
+    }
+
+    async fn look_at_an_item(&mut self) {
+        let (sku, ..) = ITEMS[usize::try_from(self.dice.below(ITEMS.len() as u64)).unwrap_or(0)];
+        let rows = self.bus.rows::<ItemCard>();
+        if let Ok(Some(card)) = rows.get(sku).timeout(PATIENCE).await
+            && card.received != card.available + card.held + card.shipped
+        {
+            self.history.wrong.push(format!("the row of {sku} does not add up: {card:?}"));
+        }
+        let shown = self.bus.actor(&item(sku)).ask(inventory::Show {}).timeout(PATIENCE).await;
+        if let Ok(card) = shown
+            && card.received != card.available + card.held + card.shipped
+        {
+            self.history.wrong.push(format!("{sku} does not add up: {card:?}"));
+        }
+    }
+
+    async fn take_in_stock(&mut self) {
+        let (sku, ..) = ITEMS[usize::try_from(self.dice.below(ITEMS.len() as u64)).unwrap_or(0)];
+        drop(self.ask(&item(sku), &Receive { quantity: quantity(2) }).await);
+    }
+}
+
+fn item(sku: &str) -> ItemId {
+    ItemId::parse(sku).expect("a token")
+}
+
+fn quantity(pieces: u32) -> Quantity {
+    Quantity::new(pieces).expect("few pieces")
+}
+
+fn eur(amount: i64) -> Money {
+    Money { amount, currency: "EUR".parse().expect("a currency") }
+}

@@ -1,0 +1,19 @@
+//! A few seeds in the default tests; `callboard simulate` plays thousands.
+
+#[test]
+fn the_shop_keeps_its_promises_under_every_fault() {
+    for seed in 1..=12 {
+        let report = simulation::run(seed, None);
+        assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
+        assert!(report.commits > 50, "seed {seed} did nothing: {report:?}");
+    }
+}
+
+#[test]
+fn a_seed_plays_the_same_story_again_and_another_seed_another() {
+    let first = simulation::run(7, None);
+    let again = simulation::run(7, None);
+    assert_eq!(first.digest, again.digest, "{first:?} {again:?}");
+    assert_eq!(first.bites, again.bites);
+    assert_ne!(first.digest, simulation::run(8, None).digest);
+}
