@@ -25,6 +25,7 @@ use crate::{
     subject,
     time::Timestamp,
     timer::{Arming, TimerChange},
+    upcast::is_map,
 };
 
 /// The followers that each node hosting `kind` runs.
@@ -72,6 +73,10 @@ struct WithTimers {
 impl React for SetTimers {
     fn react<'a>(&'a self, entry: &'a Entry) -> BoxFuture<'a, Result<(), Trouble>> {
         Box::pin(async move {
+            if !is_map(&entry.bytes) {
+                // No commit at all, so it armed nothing. Those that read its events tell of it.
+                return Ok(());
+            }
             let commit: WithTimers =
                 Encoding::MessagePack.decode(&entry.bytes).map_err(|malformed| {
                     Trouble::hopeless(format!("cannot be decoded: {malformed}"))

@@ -33,7 +33,7 @@ pub(crate) struct Trouble {
     pub(crate) after: Option<Duration>,
     /// Trying again will not help before somebody mends something.
     pub(crate) is_hopeless: bool,
-    /// It was not even tried: its target is not there, or too busy.
+    /// It was not even tried: its target is not there or too busy, or newer code is needed.
     pub(crate) is_unreachable: bool,
 }
 
@@ -114,8 +114,8 @@ pub(crate) fn recorded<A: Actor>(
     entry: &Entry,
 ) -> Result<(Arc<CommitInfo>, Vec<Recorded<A>>), Trouble> {
     let stored = events_of::<A>(&entry.bytes).map_err(|unreadable| match unreadable {
-        // Not hopeless: newer code, on another node, can read it.
-        Unreadable::Newer { .. } => Trouble::because(unreadable),
+        // Newer code, on another node, can read it: that is waited for.
+        Unreadable::Newer { .. } => Trouble::unreachable(unreadable),
         Unreadable::Malformed(_) => Trouble::hopeless(format!("cannot be decoded: {unreadable}")),
     })?;
     let id = subject::parse_event(&entry.subject).map(|(_, id)| Id::<A>::parse(id));

@@ -131,6 +131,11 @@ fn malformed(error: impl ToString) -> Unreadable {
     Unreadable::Malformed(error.to_string())
 }
 
+/// Whether this may be a commit: they are maps.
+pub(crate) fn is_map(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x80..=0x8f | 0xde | 0xdf, ..])
+}
+
 /// The shape that a commit names, seen without decoding the rest: it is the first field, if it
 /// is there at all.
 fn shape_of(bytes: &[u8]) -> u32 {
