@@ -19,11 +19,13 @@ use serde::{
 use serde_json::Value;
 
 use crate::{
-    actor::{Actor, Handle, Wire},
-    command_set::CommandSet,
-    commit::{AnyCommit, FIRST_SHAPE},
-    encoding::Encoding,
-    upcast::event_from,
+    model::{
+        actor::{Actor, Handle, Wire},
+        command_set::CommandSet,
+        commit::{AnyCommit, FIRST_SHAPE},
+        upcast::event_from,
+    },
+    wire::encoding::Encoding,
 };
 
 /// The golden files of actor `A` in `folder`, which holds one folder for each kind:

@@ -66,96 +66,60 @@
 //! # }
 //! ```
 
-mod ambient;
-mod id;
-mod planted;
-mod time;
-
-mod actor;
-mod arming;
-mod command_set;
-mod commit;
-mod effect;
-mod every;
-mod saga;
-mod timer;
-mod upcast;
-
-mod encoding;
-mod envelope;
-mod error;
-mod failure;
-pub mod limits;
-#[allow(dead_code)] // Names of what is being built.
-mod subject;
-
-mod ask;
-mod bus;
-mod live;
-mod tell;
-mod transport;
-
-mod activation;
-mod command;
-mod counters;
-mod desks;
-#[cfg(test)]
-mod desks_tests;
+mod asking;
 mod discovery;
-#[cfg(test)]
-mod doubt_tests;
-mod host;
-mod keys;
-mod kind;
-mod placement;
-mod repeat;
-mod snapshot;
-
-mod aside;
-mod dead;
-mod follower;
+mod following;
 #[cfg(feature = "testing")]
 mod golden;
 mod journal;
-mod letters;
+pub mod limits;
 mod memory;
-mod patience;
-mod place;
+mod model;
+mod node;
+mod placement;
+mod planted;
 mod projection;
-mod reaction;
 mod shutdown;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod wire;
 
 pub use self::{
-    actor::{Actor, Context, Handle, Wire},
-    ask::{ActorRef, Ask},
-    bus::{Bus, Connect},
-    command_set::{CommandSet, Door},
-    commit::{AnyCommit, CommitInfo, InvalidPosition, Position, Recorded},
-    counters::Counts,
-    dead::{DeadLetter, DeadLetters, DeadPage},
+    asking::{
+        ask::{ActorRef, Ask},
+        bus::{Bus, Connect},
+        live::{Lagged, Live},
+        tell::Tell,
+    },
     discovery::Described,
-    effect::{Effect, Retry},
-    encoding::{Encoding, Malformed},
-    error::{AskError, BoxError, Error},
-    every::{Every, InvalidEvery},
-    failure::{ErrorBody, Failure, Status},
-    host::{Host, Running},
-    id::{Id, InvalidId, InvalidKey, Key},
-    live::{Lagged, Live},
+    following::{
+        dead::{DeadLetter, DeadLetters, DeadPage},
+        patience::Patience,
+    },
     memory::{Faults, World},
-    patience::Patience,
+    model::{
+        actor::{Actor, Context, Handle, Wire},
+        command_set::{CommandSet, Door},
+        commit::{AnyCommit, CommitInfo, InvalidPosition, Position, Recorded},
+        effect::{Effect, Retry},
+        every::{Every, InvalidEvery},
+        id::{Id, InvalidId, InvalidKey, Key},
+        saga::Then,
+        time::Timestamp,
+        upcast::{NoUpcaster, OldEvent},
+    },
+    node::{counters::Counts, host::Host, running::Running},
     planted::Plant,
     projection::{
         Change, Fold, GetRow, IndexEntry, ListRows, Listed, MemoryRows, Progress, Projection,
         RowError, Rows, Selection, StreamProgress, Watch,
     },
-    saga::Then,
     shutdown::shutdown_signal,
-    tell::Tell,
-    time::Timestamp,
-    upcast::{NoUpcaster, OldEvent},
+    wire::{
+        encoding::{Encoding, Malformed},
+        error::{AskError, BoxError, Error},
+        failure::{ErrorBody, Failure, Status},
+    },
 };
 /// Schemas for [`Host::described`]. The derive wants `schemars` among a crate's own dependencies,
 /// or `#[schemars(crate = "bus::schemars")]` on the type.

@@ -23,7 +23,7 @@
 //! ```
 //! # use bus::{Actor, Bus, Context, Handle, Host, Id, testing::simulate};
 //! # use serde::{Deserialize, Serialize};
-//! # #[derive(Default)] struct Counter { total: u64 }
+//! # #[derive(Default, Serialize, Deserialize)] struct Counter { total: u64 }
 //! # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)] enum Happened { #[serde(rename = "added")] Added { n: u64 } }
 //! # #[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)] #[serde(tag = "code")] enum No {}
 //! # impl Actor for Counter { const KIND: &'static str = "counter"; type Event = Happened; type Error = No; type Commands = (Add,);
@@ -31,6 +31,7 @@
 //! # #[derive(Serialize, Deserialize)] struct Add { n: u64 }
 //! # impl Handle<Add> for Counter { const NAME: &'static str = "add"; type Reply = u64;
 //! #   fn handle(&self, add: Add, ctx: &mut Context<Self>) -> Result<u64, No> { ctx.emit(Happened::Added { n: add.n }); Ok(self.total + add.n) } }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! simulate(async {
 //!     let bus = Bus::in_memory();
 //!     let running = Host::new(bus.clone()).actor::<Counter>().start().await?;
@@ -40,9 +41,9 @@
 //!     tokio::time::sleep(std::time::Duration::from_secs(86_400)).await;
 //!     assert_eq!(counter.ask(Add { n: 2 }).await?, 5);
 //!     running.stop().await;
-//!     # Ok::<(), Box<dyn std::error::Error>>(())
+//!     Ok(())
 //! })
-//! # .unwrap();
+//! # }
 //! ```
 //!
 //! In a `#[tokio::test(start_paused = true)]` the same goes without [`simulate`].
@@ -54,15 +55,16 @@ use serde_json::Value;
 pub use crate::golden::{Golden, golden};
 
 use crate::{
-    actor::{Actor, Context, Handle, Wire},
-    command_set::CommandSet,
-    encoding::Encoding,
-    every::Every,
-    failure::Failure,
-    id::{Id, Key},
     journal::post::When,
-    time::Timestamp,
-    timer::TimerChange,
+    model::{
+        actor::{Actor, Context, Handle, Wire},
+        command_set::CommandSet,
+        every::Every,
+        id::{Id, Key},
+        time::Timestamp,
+        timer::TimerChange,
+    },
+    wire::{encoding::Encoding, failure::Failure},
 };
 
 /// Runs `test` to its end on one thread. Time stands still while anything can go on, and then
@@ -300,7 +302,7 @@ impl<A: Actor, R> Outcome<A, R> {
         match self.reply {
             Ok(_) => panic!("expected a malformed command, but it was carried out"),
             Err(failure) => {
-                assert_eq!(failure.status, crate::failure::Status::BadCommand, "{failure}");
+                assert_eq!(failure.status, crate::wire::failure::Status::BadCommand, "{failure}");
                 assert!(failure.body.message.contains(part), "{failure}");
             }
         }

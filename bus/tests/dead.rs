@@ -77,6 +77,15 @@ async fn letters(bus: &Bus, count: usize) -> Vec<DeadLetter> {
     .await
 }
 
+async fn all_letters(bus: &Bus, follower: &str) -> Vec<DeadLetter> {
+    let (mut all, mut after) = (Vec::new(), Some(0));
+    while let Some(last) = after {
+        let page = bus.dead_letters().list(Some(follower), Some("till"), last).await.unwrap();
+        (all, after) = ([all, page.letters].concat(), page.next);
+    }
+    all
+}
+
 /// Stores what is no commit where commits are.
 async fn store_garbage(server: &TestServer) -> Id<Till> {
     let garbage = fresh("garbage");
@@ -228,16 +237,8 @@ async fn an_actor_that_fails_cannot_use_up_the_room_of_all() {
     for _ in 0..BEHIND / 100 {
         join_all((0..100).map(|_| put_in())).await;
     }
-    let all = || async {
-        let (mut all, mut after) = (Vec::new(), Some(0));
-        while let Some(last) = after {
-            let page = bus.dead_letters().list(Some("mirror"), Some("till"), last).await.unwrap();
-            (all, after) = ([all, page.letters].concat(), page.next);
-        }
-        all
-    };
     let letters = eventually("those over the bound are set aside", || async {
-        let letters = all().await;
+        let letters = all_letters(&bus, "mirror").await;
         (letters.len() + mirror.noted(&mirror.broken).len() > BEHIND).then_some(letters)
     })
     .await;
@@ -246,6 +247,30 @@ async fn an_actor_that_fails_cannot_use_up_the_room_of_all() {
     assert!(letters[1..].iter().all(|letter| letter.error.starts_with("not tried")));
     let positions: Vec<u64> = letters.iter().map(|letter| letter.position.sequence).collect();
     assert!(positions.is_sorted_by(|a, b| a < b), "in order, and each once");
+}
+
+#[tokio::test]
+async fn tells_to_an_actor_that_fails_cannot_use_up_the_room_of_all() {
+    const BEHIND: usize = 1_100;
+    let server = TestServer::own().await;
+    let bus = connect(&server).await;
+    let endless = Patience { attempts: u32::MAX, crowded: Duration::from_millis(100), ..quick() };
+    let host = Host::new(bus.clone()).patience(endless).actor::<Till>();
+    let _node = host.start().await.unwrap();
+    // It cannot be loaded, so whatever it is told fails.
+    let failing = store_garbage(&server).await;
+    let tells = (0..=BEHIND).map(|_| bus.actor(&failing).tell(PutIn { amount: 2 }));
+    join_all(tells.map(IntoFuture::into_future))
+        .await
+        .into_iter()
+        .for_each(|told| drop(told.unwrap()));
+    let letters = eventually("those over the bound are set aside", || async {
+        let letters = all_letters(&bus, "tells").await;
+        (letters.len() > bus::limits::ACTOR_PENDING_MAX).then_some(letters)
+    })
+    .await;
+    assert!(letters[0].error.contains("cannot be loaded"), "{}", letters[0].error);
+    assert!(letters[1..].iter().all(|letter| letter.error.starts_with("not tried")));
 }
 
 /// Panics whenever it is run.

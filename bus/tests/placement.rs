@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_nats::{HeaderMap, jetstream};
-use bus::{Bus, Id};
+use bus::{Bus, Id, Running};
 use common::{Count, PutIn, Till, connect, eventually, fresh, host};
 use futures_util::StreamExt;
 use nats_server::TestServer;
@@ -301,17 +301,31 @@ async fn longest_wait(client: &Bus, tills: &[Id<Till>]) -> Duration {
     futures_util::future::join_all(asks).await.into_iter().max().unwrap()
 }
 
-#[tokio::test]
-async fn the_actors_of_a_node_that_crashes_go_on_elsewhere() {
-    let server = TestServer::own().await;
-    let client = connect(&server).await;
-    let doomed = Apart::start(&server);
-    let node = connect(&server).await;
-    let _running = host(&node).await;
-    let nodes = [doomed.bus.clone(), node.clone()];
+/// A node apart and one beside it, and tills that live on either.
+struct Beside {
+    client: Bus,
+    apart: Apart,
+    nodes: [Bus; 2],
+    tills: Vec<Id<Till>>,
+    running: Running,
+}
+
+async fn beside(server: &TestServer) -> Beside {
+    let client = connect(server).await;
+    let apart = Apart::start(server);
+    let node = connect(server).await;
+    let running = host(&node).await;
+    let nodes = [apart.bus.clone(), node];
     wait_until_placed(&client, &nodes, &server.url, 2).await;
     let tills: Vec<_> = (0..40).map(|_| fresh("t")).collect();
     longest_wait(&client, &tills).await;
+    Beside { client, apart, nodes, tills, running }
+}
+
+#[tokio::test]
+async fn the_actors_of_a_node_that_crashes_go_on_elsewhere() {
+    let server = TestServer::own().await;
+    let Beside { client, apart: doomed, tills, running: _running, .. } = beside(&server).await;
     doomed.crash();
     // Its subscriptions went with its connection: nobody waits for it.
     let wait = longest_wait(&client, &tills).await;
@@ -326,14 +340,7 @@ async fn the_actors_of_a_node_that_crashes_go_on_elsewhere() {
 #[tokio::test]
 async fn nobody_waits_long_for_a_node_that_pauses_and_its_late_writes_are_refused() {
     let server = TestServer::own().await;
-    let client = connect(&server).await;
-    let sleepy = Apart::start(&server);
-    let node = connect(&server).await;
-    let _running = host(&node).await;
-    let nodes = [sleepy.bus.clone(), node.clone()];
-    wait_until_placed(&client, &nodes, &server.url, 2).await;
-    let tills: Vec<_> = (0..40).map(|_| fresh("t")).collect();
-    longest_wait(&client, &tills).await;
+    let Beside { client, apart: sleepy, nodes, tills, running: _running } = beside(&server).await;
     let (before, pause) = (late_writes(&nodes), Duration::from_secs(8));
     sleepy.orders.send(Some(pause)).unwrap();
     let paused = Instant::now();

@@ -19,13 +19,17 @@ pub(crate) use self::{
     tally::Tally,
 };
 use crate::{
-    bus::Bus,
-    encoding::Encoding,
-    kind::AnyKind,
+    asking::{
+        bus::Bus,
+        transport::{Inbound, Inbox},
+    },
+    model::time::Timestamp,
+    node::kind::AnyKind,
     projection::query_requests,
-    subject::{self, Asked, Verb},
-    time::Timestamp,
-    transport::{Inbound, Inbox},
+    wire::{
+        encoding::Encoding,
+        subject::{self, Asked, Verb},
+    },
 };
 pub(crate) use schemars::JsonSchema;
 

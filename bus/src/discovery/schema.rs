@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 
-use crate::{
+use crate::model::{
     actor::{Actor, Handle, Wire},
     command_set::CommandSet,
     id::{Id, Key},

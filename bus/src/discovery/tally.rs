@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::failure::Failure;
+use crate::wire::failure::Failure;
 
 /// The counts of one service, by endpoint.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ fn nanoseconds(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Status;
+    use crate::wire::failure::Status;
 
     #[test]
     fn requests_are_counted_where_they_belong() {

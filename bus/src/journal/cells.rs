@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use super::{AppendError, BoxFuture, ReadError};
-use crate::error::Error;
+use crate::wire::error::Error;
 
 /// A value under its key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,10 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 pub(crate) use self::{cells::Cells, post::Post};
-use crate::{error::Error, subject::Shard, time::Timestamp};
+use crate::{
+    model::time::Timestamp,
+    wire::{error::Error, subject::Shard},
+};
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{AppendError, Batch, BoxFuture, Entry, ReadError};
-use crate::{commit::Position, error::Error, time::Timestamp};
+use crate::{
+    model::{commit::Position, time::Timestamp},
+    wire::error::Error,
+};
 
 /// A message about to be stored.
 #[derive(Debug, Clone)]

@@ -12,11 +12,11 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{connection::Connection, following::Place, state::State};
 use crate::{
-    error::Error,
     journal::{
         AppendError, BoxFuture, Cells, ReadError,
         cells::{Cell, Change},
     },
+    wire::error::Error,
 };
 
 #[derive(Debug)]

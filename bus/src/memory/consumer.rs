@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{faults::Dice, link::Link, stream::Kept};
 use crate::{
     limits::{ACK_WAIT, FOLLOWER_PENDING_MAX},
-    subject,
+    wire::subject,
 };
 
 /// A client that asks for the source.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::time::{Timestamp, civil_from_days};
+use crate::model::time::{Timestamp, civil_from_days};
 
 /// How far ahead a moment is looked for, in days: 29 February can be eight years away.
 const DAYS_MAX: u64 = 8 * 366;

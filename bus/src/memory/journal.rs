@@ -13,11 +13,13 @@ use super::{
     stream::{Kept, Stream},
 };
 use crate::{
-    error::Error,
     journal::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source},
     limits::LOAD_BATCH,
-    subject::{self, Shard},
-    time::Timestamp,
+    model::time::Timestamp,
+    wire::{
+        error::Error,
+        subject::{self, Shard},
+    },
 };
 
 /// How many of an actor's newest commits a lagging read misses at most.

@@ -32,13 +32,12 @@ use self::{
     state::{Shared, State},
 };
 use crate::{
-    ambient::Ambient,
-    bus::Bus,
-    commit::AnyCommit,
-    error::Error,
-    live::decode_any,
-    subject::{self, Shard},
-    time::Timestamp,
+    asking::{bus::Bus, live::decode_any},
+    model::{ambient::Ambient, commit::AnyCommit, time::Timestamp},
+    wire::{
+        error::Error,
+        subject::{self, Shard},
+    },
 };
 
 /// When every world of a given seed begins: 2026-01-01, midnight UTC.
@@ -69,6 +68,17 @@ impl World {
         let (connection, ambient) = self.open(name);
         let connection = Arc::new(connection);
         Bus::new(connection.clone(), connection, ambient)
+    }
+
+    /// As [`connect`](Self::connect), with requests over another network.
+    #[cfg(test)]
+    pub(crate) fn connect_over(
+        &self,
+        network: Arc<dyn crate::asking::transport::Network>,
+        name: &str,
+    ) -> Bus {
+        let (connection, ambient) = self.open(name);
+        Bus::new(network, Arc::new(connection), ambient)
     }
 
     fn open(&self, name: &str) -> (Connection, Ambient) {

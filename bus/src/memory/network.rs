@@ -14,11 +14,10 @@ use super::{
     switchboard::Subscribed,
 };
 use crate::{
-    error::Error,
+    asking::transport::{Message, Network, NoReply, Reply, Subscription},
     journal::BoxFuture,
     limits::FLUSH_TIMEOUT,
-    subject,
-    transport::{Message, Network, NoReply, Reply, Subscription},
+    wire::{error::Error, subject},
 };
 
 impl Connection {

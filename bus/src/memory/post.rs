@@ -12,15 +12,13 @@ use super::{
     stream::Kept,
 };
 use crate::{
-    commit::Position,
-    error::Error,
     journal::{
         AppendError, Batch, BoxFuture, Entry, Post, ReadError,
         post::{Letter, Schedule, When},
     },
     limits::LETTERS_BATCH,
-    subject,
-    time::Timestamp,
+    model::{commit::Position, time::Timestamp},
+    wire::{error::Error, subject},
 };
 
 /// A schedule that is waiting for its time.

@@ -25,7 +25,7 @@ use super::{
     stream::Stream,
     switchboard::Switchboard,
 };
-use crate::{limits::FAILOVER_AFTER, time::Timestamp};
+use crate::{limits::FAILOVER_AFTER, model::time::Timestamp};
 
 /// What is done when its time has come.
 type Action = Box<dyn FnOnce(&mut State) + Send>;

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use super::consumer::Consumer;
 use crate::{
     journal::{Batch, Entry},
-    subject,
-    time::Timestamp,
+    model::time::Timestamp,
+    wire::subject,
 };
 
 /// A stored message.

@@ -12,9 +12,9 @@ use tokio::{
 
 use super::state::State;
 use crate::{
+    asking::transport::{Message, Reply},
     limits::IN_MEMORY_SUBSCRIPTION_MAX,
-    subject,
-    transport::{Message, Reply},
+    wire::subject,
 };
 
 #[derive(Debug)]

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::Placement;
 use crate::{
-    command::Command,
+    asking::transport::{Inbound, NoReply, Reply},
     limits::FORWARD_ATTEMPTS_MAX,
-    subject,
-    time::Timestamp,
-    transport::{Inbound, NoReply, Reply},
+    model::time::Timestamp,
+    node::command::Command,
+    wire::subject,
 };
 
 /// What became of a command that belongs elsewhere.

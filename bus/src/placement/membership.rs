@@ -9,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    ambient::Ambient,
-    error::Error,
     journal::{AppendError, Cells},
     limits::{NODE_RENEW_EVERY, NODE_TIME_TO_LIVE, NODE_WITHDRAW_TIMEOUT},
-    subject,
+    model::ambient::Ambient,
+    wire::{error::Error, subject},
 };
 
 /// A node's cells.

@@ -20,10 +20,10 @@ use tracing::{debug, info};
 use self::view::View;
 pub(crate) use self::{forward::Relayed, membership::Membership, way::Way};
 use crate::{
+    asking::transport::Network,
     journal::{Cells, ReadError},
     limits::{ASK_AGAIN_AFTER_MAX, NODE_RENEW_EVERY, NODE_SILENCE, NODES_SILENCE},
-    subject,
-    transport::Network,
+    wire::subject,
 };
 
 /// One process's knowledge of who hosts what.
@@ -142,11 +142,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        error::Error,
         journal::{
             AppendError, BoxFuture,
             cells::{Cell, Change},
         },
+        wire::error::Error,
     };
 
     /// Cells of which each watch tells what it was given, and then nothing, not even its end.

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{journal::cells::Change, limits::NODE_SILENCE, subject};
+use crate::{journal::cells::Change, limits::NODE_SILENCE, wire::subject};
 
 /// The nodes of each kind.
 #[derive(Debug, Default)]

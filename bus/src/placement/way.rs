@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use super::Placement;
 use crate::{
-    envelope::RequestHeaders,
+    asking::transport::{NoReply, Reply},
     limits::OWNER_TIMEOUTS_MAX,
-    subject,
-    transport::{NoReply, Reply},
+    wire::{envelope::RequestHeaders, subject},
 };
 
 /// Where a call's attempts go, one after another.

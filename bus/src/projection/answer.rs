@@ -19,18 +19,22 @@ use super::{
     watch::{Renewed, WatchQuery, Watched, push},
 };
 use crate::{
-    bus::Bus,
+    asking::{
+        bus::Bus,
+        transport::{Inbound, Reply},
+    },
     discovery::Tally,
-    encoding::Encoding,
-    envelope::{Answer, RequestHeaders},
-    failure::{Failure, Status},
     journal::BoxFuture,
     limits::{
         QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_WAIT_MAX, ROWS_WRITE_DEADLINE, WATCH_LEASE,
         WATCHES_MAX,
     },
-    subject,
-    transport::{Inbound, Reply},
+    wire::{
+        encoding::Encoding,
+        envelope::{Answer, RequestHeaders},
+        failure::{Failure, Status},
+        subject,
+    },
 };
 
 /// Serves the queries of one projection.

@@ -19,13 +19,12 @@ use super::{
     store::{Broken, Changes, Checkpoint, Store},
 };
 use crate::{
-    error::BoxError,
     journal::{Bounds, Entry, Journal},
     limits::{
         ASK_AGAIN_AFTER_MAX, FOLD_BATCH, FOLD_REPORT_EVERY, RETRY_AFTER_MAX, ROWS_WRITE_DEADLINE,
     },
     planted::Plant,
-    subject::Shard,
+    wire::{error::BoxError, subject::Shard},
 };
 
 /// Keeps the rows of one projection up to date.

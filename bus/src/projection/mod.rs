@@ -31,7 +31,7 @@ pub(crate) use served::{AnswerQueries, Place, Served, with_fold};
 pub(crate) use shapes::{query_requests, query_schemas};
 pub(crate) use store::{Shelf, sled::SledShelf};
 
-use crate::{
+use crate::model::{
     actor::{Actor, Wire},
     commit::Recorded,
     time::Timestamp,

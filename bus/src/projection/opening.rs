@@ -13,7 +13,7 @@ use super::{
 use crate::{
     journal::{Journal, ReadError},
     limits::{ROWS_LOCK_WAIT, ROWS_OPEN_DEADLINE},
-    subject::Shard,
+    wire::subject::Shard,
 };
 
 /// The name of the rows of one version.

@@ -10,7 +10,7 @@ use super::{
     store::{Broken, Changes, Store, StoredRow},
     watch::Changed,
 };
-use crate::{actor::Actor, journal::Entry, reaction::recorded};
+use crate::{following::reaction::recorded, journal::Entry, model::actor::Actor};
 
 /// Folds one commit into rows held in memory.
 pub(crate) type FoldOne<P> = fn(&Store, &mut Pending<P>, &Entry) -> Result<Outcome, Broken>;

@@ -9,10 +9,12 @@ use super::{
     watch::RowNow,
 };
 use crate::{
-    encoding::Encoding,
-    failure::{Failure, Status},
-    id::hex,
     limits::{CURSOR_BYTES_MAX, PAGE_ROWS_MAX, SCAN_ENTRIES_MAX},
+    model::id::hex,
+    wire::{
+        encoding::Encoding,
+        failure::{Failure, Status},
+    },
 };
 
 /// Why rows were not found.

@@ -16,13 +16,10 @@ use super::{
     watch::{Watch, Watching},
 };
 use crate::{
-    bus::{Bus, NoAnswer},
-    commit::Position,
-    encoding::Encoding,
-    envelope::RequestHeaders,
-    failure::Failure,
+    asking::{bus::Bus, call::NoAnswer},
     limits::REPLY_TIMEOUT,
-    subject,
+    model::commit::Position,
+    wire::{encoding::Encoding, envelope::RequestHeaders, failure::Failure, subject},
 };
 
 /// The rows of a projection, asked of whoever serves them.

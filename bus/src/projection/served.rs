@@ -15,8 +15,11 @@ use super::{
     store::{OpenError, Shelf},
 };
 use crate::{
-    actor::Actor, bus::Bus, discovery::Tally, error::Error, journal::BoxFuture, subject::Shard,
-    transport::Inbound,
+    asking::{bus::Bus, transport::Inbound},
+    discovery::Tally,
+    journal::BoxFuture,
+    model::actor::Actor,
+    wire::{error::Error, subject::Shard},
 };
 
 /// What a projection is given where it is started.
@@ -31,7 +34,7 @@ pub(crate) struct Place {
 pub(crate) type Started = (BoxFuture<'static, ()>, Arc<dyn AnswerQueries>);
 
 /// A projection about to be started.
-pub(crate) trait Served: Any + Send {
+pub(crate) trait Served: Any + Send + Sync {
     /// Opens the rows.
     fn start(self: Box<Self>, place: Place) -> BoxFuture<'static, Result<Started, Error>>;
 }

@@ -12,7 +12,7 @@ use super::{
     store::{Broken, Shelf, Store},
     watch::Watches,
 };
-use crate::{ambient::Ambient, commit::Position};
+use crate::model::{ambient::Ambient, commit::Position};
 
 /// One projection on one node.
 #[derive(Debug)]

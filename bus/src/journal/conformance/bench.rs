@@ -7,11 +7,10 @@ use nats_server::{TestCluster, TestServer};
 use tokio::time::sleep;
 
 use crate::{
-    bus::Bus,
+    asking::{bus::Bus, transport::nats::NatsNetwork},
     journal::{BoxFuture, Cells, Journal, Post, nats::NatsJournal},
     memory::{Faults, World},
-    time::Timestamp,
-    transport::nats::NatsNetwork,
+    model::time::Timestamp,
 };
 
 /// One client's connection.

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     journal::Entry,
     limits::{IN_MEMORY_MESSAGE_BYTES_MAX, LOAD_BATCH},
-    subject::Shard,
-    time::Timestamp,
+    model::time::Timestamp,
+    wire::subject::Shard,
 };
 
 /// All commits of an actor, as the leader has them.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     journal::{Source, post::Letter},
     limits::ACK_WAIT,
-    subject,
+    wire::subject,
 };
 
 pub(super) async fn following_from_any_place_gets_everything(bench: &mut dyn Bench) {

@@ -12,8 +12,8 @@ use crate::{
         post::{Letter, Schedule, When},
     },
     limits::LETTERS_BATCH,
-    subject,
-    time::Timestamp,
+    model::time::Timestamp,
+    wire::subject,
 };
 
 pub(super) fn letter(subject: String, body: &str) -> Letter {

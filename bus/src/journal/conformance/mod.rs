@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::bench::{Bench, Client, Cluster, InMemory, OneServer};
 use super::{AppendError, Delivery, ReadError, Source};
-use crate::subject::Shard;
+use crate::wire::subject::Shard;
 
 /// What every journal, post and bucket promises.
 struct Promise {

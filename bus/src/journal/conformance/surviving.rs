@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     Bench, append, append_many, cells, deliver, letters, next, settle, shard, source, take, text,
 };
-use crate::{journal::post::When, subject};
+use crate::{journal::post::When, wire::subject};
 
 pub(super) async fn all_that_was_acknowledged_survives_a_kill(bench: &mut dyn Bench) {
     let client = bench.client().await;

@@ -5,7 +5,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{AppendError, NatsJournal};
-use crate::{commit::Position, error::Error, limits::APPEND_TIMEOUT, subject, subject::Shard};
+use crate::{
+    limits::APPEND_TIMEOUT,
+    model::commit::Position,
+    wire::{error::Error, subject, subject::Shard},
+};
 
 /// The server's answer to a publish.
 #[derive(Deserialize)]

@@ -12,12 +12,12 @@ use futures_util::{StreamExt, stream, stream::BoxStream};
 
 use super::{AppendError, BoxFuture, NatsJournal, ReadError, streams};
 use crate::{
-    error::Error,
     journal::{
         Cells,
         cells::{Cell, Change},
     },
     limits::APPEND_TIMEOUT,
+    wire::error::Error,
 };
 
 /// What was done to a key; absent from a message that puts a value.

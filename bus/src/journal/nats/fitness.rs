@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::{Client, jetstream::response::Response};
 use serde::Deserialize;
 
-use crate::error::Error;
+use crate::wire::error::Error;
 
 /// The oldest server we rely on: atomic batches, message schedules, and I/O errors that stop a
 /// stream instead of passing.

@@ -21,10 +21,9 @@ use tokio::sync::watch;
 
 use super::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source};
 use crate::{
-    error::Error,
-    subject::Shard,
-    time::Timestamp,
-    transport::{Network, nats::NatsNetwork},
+    asking::transport::{Network, nats::NatsNetwork},
+    model::time::Timestamp,
+    wire::{error::Error, subject::Shard},
 };
 
 pub(crate) use fitness::check_server;

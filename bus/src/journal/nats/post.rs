@@ -5,13 +5,13 @@ use serde_json::json;
 
 use super::{AppendError, Batch, BoxFuture, Entry, NatsJournal, ReadError, streams};
 use crate::{
-    commit::Position,
-    error::Error,
     journal::{
         Post,
         post::{Letter, Schedule},
     },
     limits::LETTERS_BATCH,
+    model::commit::Position,
+    wire::error::Error,
 };
 
 /// The error code of a removal that finds nothing, as an error shows it.

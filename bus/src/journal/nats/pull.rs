@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     limits::{PIN_TTL, PULL_BATCH, PULL_EXPIRES, READ_TIMEOUT},
-    subject,
+    wire::subject,
 };
 
 /// A consumer has one group of clients, of which one is pinned.

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::{Batch, Bounds, Entry, NatsJournal, ReadError, post::without_servers};
 use crate::{
     limits::{FIRST_BATCH, LOAD_BATCH, READ_TIMEOUT},
-    subject::{self, Shard},
-    time::Timestamp,
+    model::time::Timestamp,
+    wire::subject::{self, Shard},
 };
 
 /// The status that ends a batch.

@@ -13,7 +13,7 @@ use crate::{
         post::{Schedule, When},
     },
     limits::CONFLICTS_MAX,
-    subject,
+    wire::subject,
 };
 
 /// When the server is to store what, in its own words.

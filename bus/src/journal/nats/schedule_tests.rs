@@ -8,13 +8,13 @@ use nats_server::TestServer;
 
 use super::NatsJournal;
 use crate::{
+    asking::transport::nats::NatsNetwork,
     journal::{
         Post,
         post::{Letter, Schedule, When},
     },
-    subject,
-    time::Timestamp,
-    transport::nats::NatsNetwork,
+    model::time::Timestamp,
+    wire::subject,
 };
 
 const NAME: &str = "at.till.t-1.ring.x";

@@ -10,7 +10,7 @@ use async_nats::jetstream::{
 use std::time::Duration;
 
 use super::NatsJournal;
-use crate::{error::Error, subject, subject::Shard};
+use crate::wire::{error::Error, subject, subject::Shard};
 
 impl NatsJournal {
     pub(super) async fn provision_shard(&self, shard: &Shard) -> Result<(), Error> {
@@ -39,11 +39,11 @@ fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {
     matches!(error.kind(), GetStreamErrorKind::JetStream(e) if e.code() == 404)
 }
 
-/// A kind's commits: kept for ever, never changed.
-fn event_stream(shard: &Shard, replicas: usize) -> Config {
+/// On disk, without a bound.
+fn endless(name: String, subjects: Vec<String>, replicas: usize) -> Config {
     Config {
-        name: shard.stream.to_string(),
-        subjects: vec![subject::event_subjects(&shard.kind)],
+        name,
+        subjects,
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         discard: DiscardPolicy::Old,
@@ -53,30 +53,27 @@ fn event_stream(shard: &Shard, replicas: usize) -> Config {
         max_message_size: -1,
         max_consumers: -1,
         num_replicas: replicas,
+        allow_direct: true,
+        ..Config::default()
+    }
+}
+
+/// A kind's commits: kept for ever, never changed.
+fn event_stream(shard: &Shard, replicas: usize) -> Config {
+    let subjects = vec![subject::event_subjects(&shard.kind)];
+    Config {
         deny_delete: true,
         deny_purge: true,
-        allow_direct: true,
         allow_atomic_publish: true,
-        ..Config::default()
+        ..endless(shard.stream.to_string(), subjects, replicas)
     }
 }
 
 /// Tells, timers and dead letters.
 pub(super) fn post_streams(replicas: usize) -> [Config; 3] {
-    let stream = |name: &str, subjects: &[&str]| Config {
-        name: name.to_owned(),
-        subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
-        retention: RetentionPolicy::Limits,
-        storage: StorageType::File,
-        discard: DiscardPolicy::Old,
-        max_messages: -1,
-        max_bytes: -1,
-        max_messages_per_subject: -1,
-        max_message_size: -1,
-        max_consumers: -1,
-        num_replicas: replicas,
-        allow_direct: true,
-        ..Config::default()
+    let stream = |name: &str, subjects: &[&str]| {
+        let subjects = subjects.iter().map(|&subject| subject.to_owned()).collect();
+        endless(name.to_owned(), subjects, replicas)
     };
     let tells = Config {
         // Gone once it is carried out.
@@ -96,41 +93,25 @@ pub(super) fn post_streams(replicas: usize) -> [Config; 3] {
 /// What a key-value bucket is made of.
 pub(super) fn bucket_stream(bucket: &str, replicas: usize) -> Config {
     Config {
-        name: format!("KV_{bucket}"),
-        subjects: vec![format!("$KV.{bucket}.>")],
-        retention: RetentionPolicy::Limits,
-        storage: StorageType::File,
         discard: DiscardPolicy::New,
-        max_messages: -1,
-        max_bytes: -1,
         max_messages_per_subject: 1,
-        max_message_size: -1,
-        max_consumers: -1,
-        num_replicas: replicas,
-        allow_direct: true,
         allow_rollup: true,
         deny_delete: true,
         allow_message_ttl: true,
         // Without it nobody would be told of what was not renewed.
         subject_delete_marker_ttl: Some(Duration::from_secs(60)),
-        ..Config::default()
+        ..endless(format!("KV_{bucket}"), vec![format!("$KV.{bucket}.>")], replicas)
     }
 }
 
 /// What readiness writes: one message per node, gone after an hour.
 fn probe_stream(replicas: usize) -> Config {
+    let subjects = vec![subject::PROBE_SUBJECTS.to_owned()];
     Config {
-        name: subject::PROBE_STREAM.to_owned(),
-        subjects: vec![subject::PROBE_SUBJECTS.to_owned()],
-        storage: StorageType::File,
-        max_messages: -1,
-        max_bytes: -1,
         max_messages_per_subject: 1,
-        max_message_size: -1,
-        max_consumers: -1,
-        num_replicas: replicas,
         max_age: Duration::from_secs(3_600),
-        ..Config::default()
+        allow_direct: false,
+        ..endless(subject::PROBE_STREAM.to_owned(), subjects, replicas)
     }
 }
 

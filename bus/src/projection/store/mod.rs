@@ -108,7 +108,7 @@ impl Checkpoint {
     /// What [`Checkpoint::mark`] is of a message.
     pub(crate) fn mark_of(entry: &Entry) -> Box<str> {
         use sha2::{Digest, Sha256};
-        crate::id::hex(&Sha256::digest(&entry.bytes)[..16]).into()
+        crate::model::id::hex(&Sha256::digest(&entry.bytes)[..16]).into()
     }
 }
 

@@ -13,8 +13,8 @@ use std::{
 
 use super::{Broken, OpenError, Pair, RowStore, Shelf, Write};
 use crate::{
-    ambient::Ambient,
     limits::{ROW_CACHE_BYTES, ROWS_ASIDE_MAX, ROWS_OPEN_DEATHS_MAX},
+    model::ambient::Ambient,
 };
 
 /// The folder a node's projections keep their rows in.

@@ -6,7 +6,7 @@ use super::{
     Changes, Checkpoint, OpenError, Shelf, Store, layout::parse_key, memory::MemoryRows,
     sled::SledShelf,
 };
-use crate::{Timestamp, ambient::Ambient, projection::IndexEntry};
+use crate::{Timestamp, model::ambient::Ambient, projection::IndexEntry};
 
 /// Both shelves, with what keeps the folder.
 fn shelves() -> (tempfile::TempDir, [Arc<dyn Shelf>; 2]) {

@@ -11,14 +11,15 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Push, Renewed, RowNow, WatchQuery, Watched};
 use crate::{
-    bus::{Bus, NoAnswer},
-    encoding::Encoding,
-    envelope::{Answer, RequestHeaders},
-    error::Error,
+    asking::{bus::Bus, call::NoAnswer, transport::Inbox},
     limits::{ASK_AGAIN_AFTER_MAX, ATTEMPT_TIMEOUT, REPLY_TIMEOUT},
     projection::{Projection, RowError, selection::Condition},
-    subject,
-    transport::Inbox,
+    wire::{
+        encoding::Encoding,
+        envelope::{Answer, RequestHeaders},
+        error::Error,
+        subject,
+    },
 };
 
 /// A row as it is now, or none if it is not there, or not among what is watched any more.

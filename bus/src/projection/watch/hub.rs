@@ -16,11 +16,11 @@ use tracing::{debug, warn};
 
 use super::{Push, RowNow, WatchQuery};
 use crate::{
-    commit::Position,
-    encoding::Encoding,
+    asking::transport::{Message, Network},
     limits::{PAGE_ROWS_MAX, WATCH_BUFFER, WATCH_LEASE, WATCHES_MAX},
+    model::commit::Position,
     projection::{IndexEntry, Projection},
-    transport::{Message, Network},
+    wire::encoding::Encoding,
 };
 
 /// A row that a batch has changed.

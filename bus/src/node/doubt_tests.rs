@@ -1,0 +1,261 @@
+//! Appends in doubt, on a real journal that loses acknowledgements on purpose.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use nats_server::TestServer;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Actor, Context, Handle, Id, Key,
+    asking::transport::nats::NatsNetwork,
+    journal::{
+        AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source,
+        nats::NatsJournal,
+    },
+    model::{
+        ambient::Ambient,
+        command_set::{CommandSet, Door},
+    },
+    node::{
+        activation::{Home, Presence},
+        command::{Command, deadline},
+    },
+    placement::Placement,
+    wire::{
+        encoding::Encoding,
+        envelope::{Answer, RequestHeaders},
+        error::Error,
+        subject::Shard,
+    },
+};
+
+/// What happens to the next append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// It is stored, and its acknowledgement is lost.
+    AckLost,
+    /// It is lost itself.
+    Lost,
+    /// It is stored only after the caller has looked.
+    Late,
+}
+
+/// A journal with one fault in store.
+#[derive(Debug)]
+struct Doubtful {
+    inner: Arc<NatsJournal>,
+    fault: Mutex<Fault>,
+}
+
+impl Doubtful {
+    async fn append_with_fault(
+        &self,
+        shard: &Shard,
+        id: &str,
+        expected: u64,
+        commit: Bytes,
+    ) -> Result<u64, AppendError> {
+        let fault = std::mem::replace(&mut *self.fault.lock().expect("whole"), Fault::None);
+        match fault {
+            Fault::None => self.inner.append(shard, id, expected, commit).await,
+            Fault::Lost => Err(AppendError::Unknown),
+            Fault::AckLost => {
+                self.inner.append(shard, id, expected, commit).await.expect("it is stored");
+                Err(AppendError::Unknown)
+            }
+            Fault::Late => {
+                let (inner, shard, id) = (self.inner.clone(), shard.clone(), id.to_owned());
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    // It may come too late to be stored: its own check sees to that.
+                    drop(inner.append(&shard, &id, expected, commit).await);
+                });
+                Err(AppendError::Unknown)
+            }
+        }
+    }
+}
+
+impl Journal for Doubtful {
+    fn provision<'a>(&'a self, shard: &'a Shard) -> BoxFuture<'a, Result<(), Error>> {
+        self.inner.provision(shard)
+    }
+
+    fn append<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        expected: u64,
+        commit: Bytes,
+    ) -> BoxFuture<'a, Result<u64, AppendError>> {
+        Box::pin(self.append_with_fault(shard, id, expected, commit))
+    }
+
+    fn read<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Batch, ReadError>> {
+        self.inner.read(shard, id, after)
+    }
+
+    fn read_from_leader<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Batch, ReadError>> {
+        self.inner.read_from_leader(shard, id, after)
+    }
+
+    fn last<'a>(
+        &'a self,
+        shard: &'a Shard,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Entry>, ReadError>> {
+        self.inner.last(shard, id)
+    }
+
+    fn at<'a>(
+        &'a self,
+        shard: &'a Shard,
+        sequence: u64,
+    ) -> BoxFuture<'a, Result<Option<Entry>, ReadError>> {
+        self.inner.at(shard, sequence)
+    }
+
+    fn bounds<'a>(&'a self, stream: &'a str) -> BoxFuture<'a, Result<Bounds, ReadError>> {
+        self.inner.bounds(stream)
+    }
+
+    fn follow<'a>(
+        &'a self,
+        stream: &'a str,
+        sequence: u64,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Entry, ReadError>>, ReadError>> {
+        self.inner.follow(stream, sequence)
+    }
+
+    fn before<'a>(
+        &'a self,
+        shard: &'a Shard,
+        time: crate::model::time::Timestamp,
+    ) -> BoxFuture<'a, Result<u64, ReadError>> {
+        self.inner.before(shard, time)
+    }
+
+    fn release<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, ()> {
+        self.inner.release(source)
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        source: &'a Source,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Delivery, ReadError>>, ReadError>> {
+        self.inner.deliver(source)
+    }
+
+    fn probe<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        self.inner.probe(node)
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Tally(u64);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Tallied {
+    #[serde(rename = "tallied")]
+    Tallied(u64),
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+struct No;
+
+#[derive(Serialize, Deserialize)]
+struct Add(u64);
+
+impl Actor for Tally {
+    const KIND: &'static str = "tally";
+    type Event = Tallied;
+    type Error = No;
+    type Commands = (Add,);
+
+    fn apply(&mut self, Tallied::Tallied(amount): &Tallied) {
+        self.0 += amount;
+    }
+}
+
+impl Handle<Add> for Tally {
+    const NAME: &'static str = "add";
+    type Reply = u64;
+
+    fn handle(&self, Add(amount): Add, ctx: &mut Context<Self>) -> Result<u64, No> {
+        ctx.emit(Tallied::Tallied(amount));
+        Ok(self.0 + amount)
+    }
+}
+
+fn add(amount: u64, key: &Key) -> Command {
+    let body = Encoding::Json.encode(&Add(amount)).expect("plain data").into();
+    Command {
+        name: "add".into(),
+        headers: RequestHeaders::default(),
+        key: key.clone(),
+        encoding: Encoding::Json,
+        body,
+        deadline: deadline(Some(Duration::from_secs(10))),
+    }
+}
+
+fn total(answer: &Answer) -> u64 {
+    let body = answer.outcome.as_ref().expect("carried out");
+    serde_json::from_slice(body).expect("a number")
+}
+
+#[tokio::test]
+async fn an_append_in_doubt_takes_effect_once_and_is_answered_once() {
+    let server = TestServer::own().await;
+    let transport = NatsNetwork::connect(&server.url).await.expect("up");
+    let inner = Arc::new(NatsJournal::new(&transport, 1));
+    let doubtful = Arc::new(Doubtful { inner: inner.clone(), fault: Mutex::new(Fault::None) });
+    let placement = Placement::new("me", Arc::new(transport), inner.clone());
+    let home = Home {
+        journal: doubtful.clone(),
+        cells: inner,
+        ambient: Ambient::Real,
+        placement: Arc::new(placement),
+        counters: Arc::default(),
+        shard: Shard::of("tally"),
+    };
+    home.journal.provision(&home.shard).await.expect("provisioned");
+    let doors: Vec<Door<Tally>> = <Tally as Actor>::Commands::doors();
+    for fault in [Fault::None, Fault::AckLost, Fault::Lost, Fault::Late] {
+        let id = Id::<Tally>::derived("t", &[&format!("{fault:?}")]);
+        let mut presence = Presence::Absent { trust_replicas: true };
+        let mut sum = 0;
+        for amount in 1..=20 {
+            *doubtful.fault.lock().expect("whole") = fault;
+            let key = Key::random();
+            let command = add(amount, &key);
+            let answer = presence.carry_out(&home, &id, &doors[0], &command).await;
+            sum += amount;
+            assert_eq!(total(&answer), sum, "{fault:?}");
+            // Its caller did not hear, and asks again.
+            let again = presence.carry_out(&home, &id, &doors[0], &add(amount, &key)).await;
+            assert_eq!((total(&again), again.position), (sum, answer.position), "{fault:?}");
+        }
+        // Whatever was late has come or been refused by now.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let batch = home.journal.read(&home.shard, id.as_str(), 0).await.expect("readable");
+        assert_eq!(batch.entries.len(), 20, "{fault:?}: one commit for each command");
+    }
+}

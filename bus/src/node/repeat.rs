@@ -1,0 +1,149 @@
+//! Repeats: find the commit that a key made before, and give its answer again.
+
+use tracing::error;
+
+use crate::{
+    journal::{Entry, ReadError},
+    model::{
+        actor::Actor,
+        command_set::Door,
+        commit::{Identity, Position},
+        id::Id,
+        time::Timestamp,
+    },
+    node::{
+        activation::Home,
+        command::Command,
+        keys::{KeyMemory, Recall, Remembered},
+    },
+    wire::{
+        envelope::Answer,
+        failure::{Failure, Status},
+    },
+};
+
+/// The commit that this command's key made before, if it did.
+pub(crate) async fn commit_of<A: Actor>(
+    home: &Home,
+    id: &Id<A>,
+    keys: &mut KeyMemory,
+    command: &Command,
+) -> Result<Option<Entry>, Failure> {
+    let unreadable = |e: ReadError| Failure::new(Status::Unavailable, e.to_string());
+    let key = command.key.as_str();
+    // A key that does not say so was first sent now; one that we made ourselves is new.
+    let sent = match (&command.headers.key, command.headers.key_time) {
+        (Some(_), None) => Some(home.ambient.now()),
+        (_, given) => given,
+    };
+    match keys.recall(key, sent) {
+        Recall::New => Ok(None),
+        Recall::Unsure(from) => search_since(home, id, keys, key, from).await.map_err(unreadable),
+        Recall::Perhaps(sequence) => {
+            let found = home.journal.at(&home.shard, sequence).await.map_err(unreadable)?;
+            match found {
+                Some(entry) if is_of(&entry, key) => Ok(Some(entry)),
+                // Two keys with one hash: it may be any of those remembered, and older still.
+                _ => {
+                    let after = after_all_else(home, keys, sent).await.map_err(unreadable)?;
+                    search(home, id, key, after).await.map_err(unreadable)
+                }
+            }
+        }
+    }
+}
+
+fn is_of(entry: &Entry, key: &str) -> bool {
+    identity(entry).is_some_and(|found| &*found.key == key)
+}
+
+/// Looks for a forgotten key among the actor's commits stored since `from`, and remembers on the
+/// way what it sees.
+async fn search_since<A: Actor>(
+    home: &Home,
+    id: &Id<A>,
+    keys: &mut KeyMemory,
+    key: &str,
+    from: Timestamp,
+) -> Result<Option<Entry>, ReadError> {
+    let mut after = home.journal.before(&home.shard, from).await?;
+    let oldest = keys.oldest().unwrap_or(u64::MAX);
+    let mut seen = Vec::new();
+    while after + 1 < oldest {
+        let batch = home.journal.read_from_leader(&home.shard, id.as_str(), after).await?;
+        for entry in batch.entries {
+            after = entry.sequence;
+            if after >= oldest {
+                break;
+            }
+            let Some(found) = identity(&entry) else { continue };
+            if &*found.key == key {
+                return Ok(Some(entry));
+            }
+            seen.push(Remembered::new(&found.key, entry.sequence, found.at));
+        }
+        if batch.is_last {
+            break;
+        }
+    }
+    keys.widen(seen, from, home.ambient.now());
+    Ok(None)
+}
+
+/// Looks for a key through the actor's commits after sequence `after`, as the leader has them.
+async fn search<A: Actor>(
+    home: &Home,
+    id: &Id<A>,
+    key: &str,
+    mut after: u64,
+) -> Result<Option<Entry>, ReadError> {
+    loop {
+        let batch = home.journal.read_from_leader(&home.shard, id.as_str(), after).await?;
+        for entry in batch.entries {
+            after = entry.sequence;
+            if is_of(&entry, key) {
+                return Ok(Some(entry));
+            }
+        }
+        if batch.is_last {
+            return Ok(None);
+        }
+    }
+}
+
+/// The sequence after which a key that is not the one its hash recalls must lie, if anywhere.
+async fn after_all_else(
+    home: &Home,
+    keys: &KeyMemory,
+    sent: Option<Timestamp>,
+) -> Result<u64, ReadError> {
+    match keys.search_from(sent) {
+        Some(from) => home.journal.before(&home.shard, from).await,
+        None => Ok(keys.oldest().map_or(0, |oldest| oldest - 1)),
+    }
+}
+
+/// The answer that the commit's command was given, if this one asks for the same.
+pub(crate) fn recorded_answer<A: Actor>(
+    home: &Home,
+    door: &Door<A>,
+    command: &Command,
+    entry: &Entry,
+) -> Answer {
+    let is_same = identity(entry).is_some_and(|found| *found.digest == *command.digest());
+    if !is_same {
+        let text = "this key was used before, with another command or body";
+        return Answer::failed(Failure::new(Status::KeyReused, text));
+    }
+    let outcome = (door.recorded_reply)(&entry.bytes, command.encoding).map_err(|malformed| {
+        error!(kind = A::KIND, sequence = entry.sequence, %malformed, "a recorded reply cannot be read");
+        Failure::new(Status::Internal, "the recorded reply cannot be read")
+    });
+    let position = Position { stream: home.shard.stream.clone(), sequence: entry.sequence };
+    Answer { outcome, position: Some(position) }
+}
+
+/// What identifies a stored commit; none for what is no commit.
+pub(crate) fn identity(entry: &Entry) -> Option<Identity> {
+    rmp_serde::from_slice(&entry.bytes).ok()
+}
