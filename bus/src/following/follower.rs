@@ -46,6 +46,8 @@ pub(crate) struct Follower {
     pub(crate) name: &'static str,
     pub(crate) source: Source,
     pub(crate) reaction: Arc<dyn React>,
+    /// Whether what is done is removed from the source.
+    pub(crate) sweeps: bool,
 }
 
 /// What a running follower shares with its tasks.
@@ -72,6 +74,8 @@ struct State {
     place: Place,
     /// What was done last, so that it is not done again when it is delivered again.
     done: BTreeSet<u64>,
+    /// Whether nothing was done since what is done was removed.
+    is_swept: bool,
 }
 
 /// A delivery, and whether it is still ours.
@@ -99,6 +103,7 @@ impl Follower {
             name: self.name,
             source: again_source(self.name, &self.source),
             reaction: Arc::new(reaction),
+            sweeps: false,
         }
     }
 
@@ -129,6 +134,9 @@ impl Follower {
         }
         tasks.close();
         tasks.wait().await;
+        if work.follower.sweeps {
+            work.sweep().await;
+        }
         work.bus.journal().release(&work.follower.source).await;
     }
 }
@@ -149,6 +157,7 @@ impl Work {
                 () = sleep_until(note_at) => {
                     note_at = Instant::now() + PLACE_EVERY;
                     self.note_place(tasks);
+                    self.sweep_on(tasks);
                     continue;
                 }
                 next = deliveries.next() => next,
@@ -251,8 +260,31 @@ impl Work {
         });
     }
 
+    /// Removes what was done, if there may be any; for a while after, as acknowledgements are
+    /// slower than we are.
+    fn sweep_on(self: &Arc<Self>, tasks: &TaskTracker) {
+        let is_swept = std::mem::replace(&mut self.state().is_swept, true);
+        if self.follower.sweeps && !is_swept {
+            let work = self.clone();
+            tasks.spawn(async move { work.sweep().await });
+        }
+    }
+
+    async fn sweep(&self) {
+        let up_to = self.bus.post().sweep(&self.follower.source).await;
+        let mut state = self.state();
+        match up_to {
+            Ok(up_to) => state.is_swept &= state.done.last().is_none_or(|last| *last <= up_to),
+            Err(error) => {
+                state.is_swept = false;
+                debug!(follower = self.follower.name, %error, "what is done is removed later");
+            }
+        }
+    }
+
     fn note_done(&self, entry: &Entry) {
         let mut state = self.state();
+        state.is_swept = false;
         state.done.insert(entry.sequence);
         if state.done.len() > DONE_KEPT_MAX {
             state.done.pop_first();

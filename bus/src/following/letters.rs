@@ -2,7 +2,7 @@
 //! letters, from fired timers and from tells.
 //!
 //! Letters are asked like a saga's commands, in order for each actor, and are gone once they are
-//! answered; a refusal is an answer.
+//! answered, or dead letters; a refusal is an answer.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
         reaction::{React, Trouble, ask_surely},
     },
     journal::{
-        AppendError, BoxFuture, Entry, ReadError, Source,
+        AppendError, BoxFuture, Entry, Source,
         post::{Letter, Schedule, When},
     },
     model::{
@@ -37,15 +37,15 @@ pub(crate) fn followers(bus: &Bus, kind: &'static str) -> [Follower; 3] {
         let follower = filter.as_ref().map_or(name.to_owned(), |_| format!("{name}-{kind}"));
         let filter = filter.map(Into::into);
         let source = Source { stream: stream.into(), filter, follower: follower.into() };
-        Follower { name, source, reaction }
+        // Tells are gone once they are acknowledged.
+        Follower { name, source, reaction, sweeps: stream == subject::TIMER_STREAM }
     };
     let timers = Arc::new(SetTimers { bus: bus.clone(), kind });
-    let due = Arc::new(AskLetter { bus: bus.clone(), stream: subject::TIMER_STREAM });
-    let tells = Arc::new(AskLetter { bus: bus.clone(), stream: subject::TELL_STREAM });
+    let asks: Arc<dyn React> = Arc::new(AskLetter { bus: bus.clone() });
     [
         follower("timers", &subject::event_stream(kind), None, timers),
-        follower("due", subject::TIMER_STREAM, Some(subject::dues(kind)), due),
-        follower("tells", subject::TELL_STREAM, Some(subject::tells(kind)), tells),
+        follower("due", subject::TIMER_STREAM, Some(subject::dues(kind)), asks.clone()),
+        follower("tells", subject::TELL_STREAM, Some(subject::tells(kind)), asks),
     ]
 }
 
@@ -153,10 +153,9 @@ impl SetTimers {
     }
 }
 
-/// Asks the command that a letter holds, then removes the letter.
+/// Asks the command that a letter holds.
 struct AskLetter {
     bus: Bus,
-    stream: &'static str,
 }
 
 impl React for AskLetter {
@@ -166,13 +165,7 @@ impl React for AskLetter {
                 .ok_or_else(|| Trouble::hopeless("its subject is not a command's"))?;
             let headers = request_headers(entry).map_err(Trouble::hopeless)?;
             let subject = subject::command(kind, id, command);
-            ask_surely(&self.bus, &subject, headers, entry.bytes.clone()).await?;
-            if self.stream == subject::TELL_STREAM {
-                // Acknowledging removes it.
-                return Ok(());
-            }
-            let removed = self.bus.post().remove(self.stream, entry.sequence).await;
-            removed.map(drop).map_err(|ReadError(reason)| Trouble::because(reason))
+            ask_surely(&self.bus, &subject, headers, entry.bytes.clone()).await
         })
     }
 }

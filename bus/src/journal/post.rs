@@ -6,7 +6,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{AppendError, Batch, BoxFuture, Entry, ReadError};
+use super::{AppendError, Batch, BoxFuture, Entry, ReadError, Source};
 use crate::{
     model::{commit::Position, time::Timestamp},
     wire::error::Error,
@@ -82,4 +82,8 @@ pub(crate) trait Post: Debug + Send + Sync + 'static {
         stream: &'a str,
         sequence: u64,
     ) -> BoxFuture<'a, Result<bool, ReadError>>;
+
+    /// Removes for good what the source's follower has acknowledged without a gap, and returns
+    /// the last sequence of that: many at once, where each alone would be a write of its own.
+    fn sweep<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<u64, ReadError>>;
 }

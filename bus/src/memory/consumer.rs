@@ -141,7 +141,7 @@ impl Consumer {
     }
 
     /// Below it, all is acknowledged.
-    fn floor(&self) -> u64 {
+    pub(super) fn floor(&self) -> u64 {
         self.pending.first_key_value().map_or(self.cursor, |(first, _)| *first) - 1
     }
 
@@ -151,7 +151,7 @@ impl Consumer {
         }
     }
 
-    fn wants(&self, subject: &str) -> bool {
+    pub(super) fn wants(&self, subject: &str) -> bool {
         self.filter.as_deref().is_none_or(|filter| subject::matches(filter, subject))
     }
 

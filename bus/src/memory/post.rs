@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     journal::{
-        AppendError, Batch, BoxFuture, Entry, Post, ReadError,
+        AppendError, Batch, BoxFuture, Entry, Post, ReadError, Source,
         post::{Letter, Schedule, When},
     },
     limits::LETTERS_BATCH,
@@ -190,5 +190,12 @@ impl Post for Connection {
     ) -> BoxFuture<'a, Result<bool, ReadError>> {
         let stream = stream.to_owned();
         Box::pin(Connection::read(self, move |state| Ok(state.stream(&stream)?.remove(sequence))))
+    }
+
+    fn sweep<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<u64, ReadError>> {
+        let source = source.clone();
+        Box::pin(Connection::read(self, move |state| {
+            Ok(state.stream(&source.stream)?.sweep(&source.follower))
+        }))
     }
 }

@@ -105,6 +105,18 @@ impl Stream {
         }
     }
 
+    /// Removes what the consumer has acknowledged without a gap; the last sequence of that.
+    pub(super) fn sweep(&mut self, consumer: &str) -> u64 {
+        let Some(consumer) = self.consumers.get(consumer) else { return 0 };
+        let floor = consumer.floor();
+        let done = self.messages.range(..=floor).filter(|(_, kept)| consumer.wants(&kept.subject));
+        let done: Vec<u64> = done.map(|(sequence, _)| *sequence).collect();
+        for sequence in done {
+            self.remove(sequence);
+        }
+        floor
+    }
+
     /// The last sequence of exactly this subject; 0 if there is none.
     pub(super) fn last_of(&self, subject: &str) -> u64 {
         self.by_subject.get(subject).and_then(BTreeSet::last).copied().unwrap_or(0)

@@ -195,7 +195,7 @@ impl Host {
             self.fault = Some(format!("two followers of `{}` are named `{name}`", A::KIND));
         }
         self.shards.push(shard);
-        self.followers.push(Follower { name, source, reaction });
+        self.followers.push(Follower { name, source, reaction, sweeps: false });
         self
     }
 

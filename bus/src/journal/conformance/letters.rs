@@ -121,6 +121,41 @@ pub(super) async fn a_tell_is_gone_once_it_is_acknowledged(bench: &mut dyn Bench
     .await;
 }
 
+pub(super) async fn only_what_is_acknowledged_is_swept(bench: &mut dyn Bench) {
+    let client = bench.client().await;
+    settle(|| client.post.provision_post()).await;
+    // Between and behind what is swept, letters of another kind.
+    for (kind, n) in [("l-own", 1), ("l-other", 2), ("l-own", 3), ("l-own", 4), ("l-other", 5)] {
+        let letter = letter(subject::due(kind, "a", "go"), &n.to_string());
+        settle(|| client.post.store(&letter)).await;
+    }
+    let filter = subject::dues("l-own");
+    let source = Source {
+        stream: subject::TIMER_STREAM.into(),
+        filter: Some(filter.as_str().into()),
+        follower: "due-l-own".into(),
+    };
+    settle(|| client.post.sweep(&source)).await;
+    let left = async |filter: &str| texts(&listed(&client, subject::TIMER_STREAM, filter).await);
+    assert_eq!(left(&filter).await, ["1", "3", "4"], "nobody has acknowledged any");
+    let mut deliveries = deliver(&client, &source).await;
+    assert_eq!(take(&mut deliveries, 1).await, ["1"]);
+    let held = super::next(&mut deliveries).await;
+    assert_eq!(take(&mut deliveries, 1).await, ["4"]);
+    eventually("what is acknowledged without a gap is gone", async || {
+        settle(|| client.post.sweep(&source)).await;
+        (left(&filter).await == ["3", "4"]).then_some(())
+    })
+    .await;
+    held.receipt.done().await;
+    eventually("all are gone", async || {
+        settle(|| client.post.sweep(&source)).await;
+        left(&filter).await.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(left(&subject::dues("l-other")).await, ["2", "5"], "others stay");
+}
+
 /// Arms a schedule that stores `body` for the kind.
 pub(super) async fn arm(client: &Client, kind: &str, name: &str, when: When, body: &str) {
     arm_from(1, client, kind, name, when, body).await;

@@ -70,6 +70,7 @@ promises! {
         letters_are_kept_listed_read_and_removed
         many_letters_are_listed_in_batches
         a_tell_is_gone_once_it_is_acknowledged
+        only_what_is_acknowledged_is_swept
         a_schedule_fires_once_and_never_early
         a_schedule_of_the_past_fires_now
         a_schedule_is_replaced_by_name

@@ -1,9 +1,9 @@
 //! Letters on JetStream: the streams of tells, timers and dead letters.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, jetstream::context::ConsumerInfoErrorKind};
 use serde_json::json;
 
-use super::{AppendError, Batch, BoxFuture, Entry, NatsJournal, ReadError, streams};
+use super::{AppendError, Batch, BoxFuture, Entry, NatsJournal, ReadError, Source, streams};
 use crate::{
     journal::{
         Post,
@@ -84,6 +84,26 @@ impl Post for NatsJournal {
                 answer => answer?,
             };
             Ok(removed.is_some_and(|removed| removed.success))
+        })
+    }
+
+    fn sweep<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<u64, ReadError>> {
+        Box::pin(async move {
+            let Source { stream, filter, follower } = source;
+            let fault = |e: &dyn std::fmt::Display| ReadError(format!("{stream}/{follower}: {e}"));
+            let found = self.jetstream.get_stream_no_info(&**stream).await;
+            let info = found.map_err(|e| fault(&e))?.consumer_info(follower).await;
+            let floor = match info {
+                Ok(info) => info.ack_floor.stream_sequence,
+                Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => 0,
+                Err(error) => return Err(fault(&error)),
+            };
+            if floor > 0 {
+                let verb = format!("STREAM.PURGE.{stream}");
+                let query = json!({"filter": filter.as_deref().unwrap_or(">"), "seq": floor + 1});
+                let _: Option<Removed> = self.api(&verb, &query).await?;
+            }
+            Ok(floor)
         })
     }
 }
