@@ -168,6 +168,10 @@ pub const PLACE_AHEAD: u64 = 512;
 /// How often a follower so far ahead notes down what is open.
 pub const PLACE_EVERY: Duration = Duration::from_secs(1);
 
+/// Largest tell or fired timer, in bytes with its headers: as a dead letter it is one message,
+/// too, with headers that say what was wrong.
+pub const LETTER_BYTES_MAX: i32 = 768 * 1024;
+
 /// Longest text of an error in a dead letter, in bytes.
 pub const DEAD_ERROR_BYTES_MAX: usize = 1_024;
 
@@ -254,7 +258,10 @@ pub const CURSOR_BYTES_MAX: usize = 4_096;
 /// Index entries one query looks at before it answers with what it has and a cursor.
 pub const SCAN_ENTRIES_MAX: usize = 20_000;
 
-/// Queries that wait for rows to include what they ask for. Past it, 429.
+/// Conditions of one query: each is held against every row it looks at.
+pub const CONDITIONS_MAX: usize = 16;
+
+/// Queries of one projection that a node has taken and not answered. Past it, 429.
 pub const QUERIES_WAITING_MAX: usize = 4_096;
 
 /// How long one query waits so, and never more than three quarters of its budget: who asks shall

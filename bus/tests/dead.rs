@@ -273,6 +273,27 @@ async fn tells_to_an_actor_that_fails_cannot_use_up_the_room_of_all() {
     assert!(letters[1..].iter().all(|letter| letter.error.starts_with("not tried")));
 }
 
+#[tokio::test]
+async fn what_is_too_large_to_be_a_dead_letter_is_told_all_the_same() {
+    let server = TestServer::own().await;
+    let bus = connect(&server).await;
+    let mirror = Mirror::new();
+    let _node = start(&bus, &mirror).await;
+    let large = fresh("garbage");
+    let jetstream = async_nats::jetstream::new(async_nats::connect(&server.url).await.unwrap());
+    // As large as the server allows: with what would be said of it, it is larger.
+    let garbage = vec![b'x'; 1024 * 1024];
+    let subject = format!("evt.till.0.{large}");
+    jetstream.publish(subject, garbage.into()).await.unwrap().await.unwrap();
+    let letter = letters(&bus, 1).await.remove(0);
+    assert!(letter.error.starts_with("too large to be kept here: cannot be decoded"), "{letter:?}");
+    assert_eq!((&*letter.actor, letter.body.len()), (large.as_str(), 0));
+    // A tell would be lost with its letter: one so large is not taken.
+    let tell = jetstream.publish(format!("do.till.{large}.put_in"), vec![b'x'; 800 * 1024].into());
+    let refused = tell.await.unwrap().await.unwrap_err().to_string();
+    assert!(refused.contains("10054"), "{refused}");
+}
+
 /// Panics whenever it is run.
 struct Panic;
 

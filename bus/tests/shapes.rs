@@ -151,3 +151,50 @@ async fn what_an_older_build_stored_is_read_by_all_and_what_a_newer_one_did_is_n
     let fresh = Id::<OldScale>::parse("fresh").unwrap();
     assert_eq!(bus.actor(&fresh).ask(Weigh(1)).await.unwrap(), 1, "others are served");
 }
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct OldCard {
+    kg: u64,
+}
+
+impl Projection for OldCard {
+    const NAME: &'static str = "old-scales";
+
+    fn index(&self) -> Vec<IndexEntry> {
+        Vec::new()
+    }
+}
+
+impl Fold<OldScale> for OldCard {
+    fn fold(&mut self, event: &Recorded<OldScale>) {
+        let OldWeighed::Weighed { kg } = event.event;
+        self.kg += kg;
+    }
+}
+
+#[tokio::test]
+async fn rows_wait_for_newer_code_and_pass_over_nothing() {
+    let server = TestServer::own().await;
+    let bus = connect(&server).await;
+    let (old, new) = (Id::<OldScale>::parse("s").unwrap(), Id::<Scale>::parse("s").unwrap());
+    let old_node = Host::new(bus.clone()).actor::<OldScale>().start().await.unwrap();
+    bus.actor(&old).ask(Weigh(3)).await.unwrap();
+    old_node.stop().await;
+    let new_node = Host::new(bus.clone()).actor::<Scale>().start().await.unwrap();
+    bus.actor(&new).ask(Weigh(5)).await.unwrap();
+    new_node.stop().await;
+
+    let host = Host::new(bus.clone()).rows_in_memory().actor::<OldScale>();
+    let node = host.projection::<OldCard, OldScale>().start().await.unwrap();
+    let progress = eventually("it has come as far as it can", || async {
+        let progress = node.projections().await.remove(0);
+        (progress.streams[0].folded == 1).then_some(progress)
+    })
+    .await;
+    assert!(!progress.whole && progress.streams[0].skipped == 0, "{progress:?}");
+    // And they are not shown.
+    let list = bus.rows::<OldCard>().list(Selection::all());
+    let refused = list.timeout(std::time::Duration::from_secs(3)).await.unwrap_err().to_string();
+    assert!(refused.contains("still being folded"), "{refused}");
+    node.stop().await;
+}

@@ -394,6 +394,30 @@ async fn what_fires_twice_or_after_its_disarm_has_no_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repeating_arm_that_comes_behind_its_own_disarm_ends_itself() {
+    let server = TestServer::own().await;
+    let bus = connect(&server).await;
+    let node = host(&bus).await;
+    bus.actor(&alarm("a")).ask(Repeat { name: "tick".to_owned(), seconds: 1 }).await.unwrap();
+    until_quiet(&server).await;
+    // What its node had sent and the server had not seen, when another disarmed it.
+    let stream = stream_of(&server, "TIMERS").await;
+    let (subject, _) =
+        stream.info_with_subjects("at.>").await.unwrap().next().await.unwrap().unwrap();
+    let late = stream.get_last_raw_message_by_subject(&subject).await.unwrap();
+    silence(&bus, "a", "tick").await;
+    until_none_is_kept(&server).await;
+    let before = names(&bus, "a").await;
+    let jetstream = jetstream::new(async_nats::connect(&server.url).await.unwrap());
+    let stored = jetstream.publish_with_headers(subject, late.headers, late.payload).await.unwrap();
+    stored.await.unwrap();
+    assert_eq!(kept(&server, "at.>").await, 1);
+    until_none_is_kept(&server).await;
+    assert_eq!(names(&bus, "a").await, before, "it had no effect");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn old_arms_delivered_again_fire_nothing_and_end_in_the_newest_state() {
     let server = TestServer::own().await;
     let bus = connect(&server).await;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
     asking::{ask::ActorRef, bus::Bus},
@@ -129,7 +129,8 @@ async fn store(bus: &Bus, letter: &Letter, timeout: Duration) -> Result<Position
     let deadline = Instant::now() + timeout;
     let (mut pause, mut is_in_doubt) = (ASK_AGAIN_AFTER, false);
     loop {
-        let error = match bus.post().store(letter).await {
+        let stored = timeout_at(deadline, bus.post().store(letter)).await;
+        let error = match stored.unwrap_or(Err(AppendError::Unknown)) {
             Ok(position) => return Ok(position),
             Err(AppendError::TooLarge) => {
                 let text = "the command is larger than the server allows";

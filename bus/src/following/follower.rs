@@ -2,8 +2,9 @@
 //!
 //! A follower works on many actors at the same time and on the commits of one actor in order.
 //! A commit is acknowledged when all that it calls for has been answered; until then it is
-//! tried again, with growing pauses, and holds up its own actor only. What cannot be carried
-//! out becomes a dead letter ([`crate::following::dead`]), and the actor's later commits go on. How long it
+//! tried again, with growing pauses, and between its tries holds up its own actor only; while
+//! more actors than are tried at once have a target that hangs, others wait for a turn. What
+//! cannot be carried out becomes a dead letter ([`crate::following::dead`]), and the actor's later commits go on. How long it
 //! is tried before is in [`crate::following::patience`].
 //!
 //! Deliveries come in rounds: one lasts while the journal gives them to us without a gap. When

@@ -24,7 +24,7 @@ use crate::{
         commit::Position,
         id::Key,
         time::Timestamp,
-        timer::{Arming, TimerChange},
+        timer::{Arming, DISARMED, TimerChange},
         upcast::is_map,
     },
     wire::{encoding::Encoding, envelope::RequestHeaders, subject},
@@ -93,8 +93,9 @@ impl React for SetTimers {
                 let set = self.set(id, arming, &commit, change).await;
                 set.map_err(|error| match error {
                     AppendError::TooLarge => Trouble::hopeless(error),
+                    // Not the commit's fault, and no reason to give its timers up.
                     AppendError::Conflict | AppendError::Unknown | AppendError::Refused(_) => {
-                        Trouble::because(error)
+                        Trouble::unreachable(error)
                     }
                 })?;
             }
@@ -165,8 +166,34 @@ impl React for AskLetter {
                 .ok_or_else(|| Trouble::hopeless("its subject is not a command's"))?;
             let headers = request_headers(entry).map_err(Trouble::hopeless)?;
             let subject = subject::command(kind, id, command);
-            ask_surely(&self.bus, &subject, headers, entry.bytes.clone()).await
+            let refusal = ask_surely(&self.bus, &subject, headers, entry.bytes.clone()).await?;
+            if refusal.is_some_and(|refusal| refusal.body.code == DISARMED) {
+                self.end_repeating(entry, kind, id, command).await?;
+            }
+            Ok(())
         })
+    }
+}
+
+impl AskLetter {
+    /// Removes the schedule behind a firing that means nothing any more, if it would fire again:
+    /// an arm that was overtaken on its way may have been stored behind its own disarm.
+    async fn end_repeating(
+        &self,
+        entry: &Entry,
+        kind: &str,
+        id: &str,
+        command: &str,
+    ) -> Result<(), Trouble> {
+        let prefix = entry.headers.get(subject::KEY_PREFIX).map(HeaderValue::as_str);
+        let arming = prefix.and_then(|key| Arming::behind(key, &subject::event_stream(kind)));
+        let (Some((arming, _)), Ok(body)) = (arming, serde_json::from_slice(&entry.bytes)) else {
+            return Ok(());
+        };
+        let timer = TimerChange::Disarmed { command: command.into(), body };
+        let name = subject::timer(kind, id, command, &timer.name().token());
+        let ended = self.bus.post().unschedule(&name, arming.sequence).await;
+        ended.map_err(Trouble::unreachable)
     }
 }
 

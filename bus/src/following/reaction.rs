@@ -163,31 +163,32 @@ async fn ask_one(bus: &Bus, commit: &CommitInfo, key: Key, ask: PlannedAsk) -> R
         ..RequestHeaders::default()
     };
     let subject = subject::command(ask.kind, &ask.id, ask.command);
-    ask_surely(bus, &subject, headers, ask.body.into()).await
+    ask_surely(bus, &subject, headers, ask.body.into()).await.map(drop)
 }
 
-/// Asks a command that nobody waits for, until it has an answer; a refusal is one.
+/// Asks a command that nobody waits for, until it has an answer; a refusal is one, and is
+/// returned.
 pub(crate) async fn ask_surely(
     bus: &Bus,
     subject: &str,
     headers: RequestHeaders,
     body: Bytes,
-) -> Result<(), Trouble> {
+) -> Result<Option<Failure>, Trouble> {
     let cause = headers.cause.clone().unwrap_or_default();
     let answer = bus.call(subject, headers, body, SAGA_ASK_TIMEOUT).await;
     let answer = answer.map_err(|NoAnswer(after)| {
         Trouble::unreachable(format!("{subject}: no reply within {after:?}"))
     })?;
     match answer.outcome {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(None),
         Err(failure) if failure.status == Status::Refused => {
             tracing::debug!(subject, %failure, %cause, "a command nobody waits for was refused");
-            Ok(())
+            Ok(Some(failure))
         }
         Err(failure) if failure.status == Status::KeyReused => {
             // The first time something else was asked, and that has taken effect.
             tracing::error!(subject, %cause, "asked otherwise than the first time; the first counts");
-            Ok(())
+            Ok(Some(failure))
         }
         Err(failure) => Err(failed(subject, &failure)),
     }
@@ -199,7 +200,9 @@ fn failed(subject: &str, failure: &Failure) -> Trouble {
     let reason = format!("{subject}: {failure}");
     match failure.status {
         Status::Overloaded | Status::Unavailable | Status::Expired => Trouble::unreachable(reason),
-        Status::BadCommand | Status::TooLarge => Trouble::hopeless(reason),
+        Status::BadCommand | Status::TooLarge | Status::VersionMismatch => {
+            Trouble::hopeless(reason)
+        }
         _ => Trouble::because(reason),
     }
 }

@@ -43,8 +43,8 @@ pub trait Actor: Default + Serialize + DeserializeOwned + Send + Sync + 'static 
     /// could no longer be read, and say in [`upcast`](Actor::upcast) how it is. A new event, or a
     /// new field that may be missing (`#[serde(default)]`), needs no new shape.
     ///
-    /// Code that knows only a lower shape answers 503 for an actor with a commit of this one:
-    /// roll the reading code out everywhere before anything relies on what it stores.
+    /// Code that knows only a lower shape answers 503 for an actor with a commit of this one, and
+    /// its sagas, effects and rows wait there for newer code: roll the reading code out everywhere before anything relies on what it stores.
     const SHAPE: u32 = 1;
 
     /// The number of the state's layout and of what `apply` makes of events. Raise it whenever

@@ -77,6 +77,9 @@ pub(crate) struct Arming {
     pub(crate) index: u32,
 }
 
+/// The code of the refusal of a firing that means nothing any more.
+pub(crate) const DISARMED: &str = "DISARMED";
+
 /// Where the key of a firing begins; nobody else's key should begin so.
 const KEY_PREFIX: &str = "timers/";
 

@@ -22,7 +22,7 @@ use crate::{
         commit::{Position, Stored},
         id::Id,
         time::Timestamp,
-        timer::{Armed, Arming, TimerChange},
+        timer::{Armed, Arming, DISARMED, TimerChange},
     },
     node::{
         command::Command,
@@ -84,9 +84,14 @@ pub(crate) enum Presence<A: Actor> {
 
 /// What one attempt to carry a command out came to.
 enum Attempt {
+    /// By a commit.
     Answered(Answer),
-    /// Another commit was first, or ours is in doubt and not stored: load and decide again.
+    /// Without one: nothing was stored.
+    Unstored(Answer),
+    /// Another commit was first: load and decide again.
     Overtaken,
+    /// Ours is not stored, but may still be: load and decide again.
+    InDoubt,
 }
 
 /// Pause before deciding again after the `count`-th lost race: the first comes at once.
@@ -103,6 +108,7 @@ impl<A: Actor> Presence<A> {
         door: &Door<A>,
         command: &Command,
     ) -> Answer {
+        let mut is_in_doubt = false;
         for conflict in 0..=CONFLICTS_MAX {
             if Instant::now() >= command.deadline {
                 // Only before the first try is it sure that nothing was done.
@@ -118,8 +124,14 @@ impl<A: Actor> Presence<A> {
                 Err(error) => return Answer::failed(error.report::<A>(id)),
             };
             match activation.attempt(home, door, command).await {
-                Ok(Attempt::Answered(answer)) => return answer,
-                Ok(Attempt::Overtaken) => {
+                // What is on its way may be stored yet, and then this would have been wrong.
+                Ok(Attempt::Unstored(_)) if is_in_doubt => {
+                    let text = "the command may have been carried out";
+                    return Answer::failed(Failure::new(Status::Expired, text));
+                }
+                Ok(Attempt::Answered(answer) | Attempt::Unstored(answer)) => return answer,
+                Ok(outcome @ (Attempt::Overtaken | Attempt::InDoubt)) => {
+                    is_in_doubt |= matches!(outcome, Attempt::InDoubt);
                     *self = Self::Absent { trust_replicas: false };
                     sleep(pause_after(conflict)).await;
                 }
@@ -202,7 +214,7 @@ impl<A: Actor> Activation<A> {
         {
             let mut failure =
                 Failure::new(Status::Refused, "the timer was disarmed, armed anew, or has fired");
-            "DISARMED".clone_into(&mut failure.body.code);
+            DISARMED.clone_into(&mut failure.body.code);
             return self.answer_if_newest(home, Err(failure)).await;
         }
         if let Some(expected) = command.headers.expect_version.filter(|v| *v != self.version) {
@@ -218,7 +230,7 @@ impl<A: Actor> Activation<A> {
                 self.answer_if_newest(home, Err(failure)).await
             }
             // The command itself is at fault, whatever the state.
-            Err(failure) => Ok(Attempt::Answered(self.answer(home, Err(failure)))),
+            Err(failure) => Ok(Attempt::Unstored(self.answer(home, Err(failure)))),
             Ok(decided) if decided.events.is_empty() && decided.timers.is_empty() => {
                 let body = in_encoding(&decided.reply, command.encoding);
                 drop(decided);
@@ -239,7 +251,7 @@ impl<A: Actor> Activation<A> {
         let Decided { events, timers, reply } = decided;
         let body = match in_encoding(&reply, command.encoding) {
             Ok(body) => body,
-            Err(failure) => return Ok(Attempt::Answered(self.answer(home, Err(failure)))),
+            Err(failure) => return Ok(Attempt::Unstored(self.answer(home, Err(failure)))),
         };
         let forgetful = Plant::NoKeyRecord.is_here().then(|| home.ambient.key());
         let key = forgetful.as_ref().unwrap_or(&command.key);
@@ -259,7 +271,7 @@ impl<A: Actor> Activation<A> {
         };
         let bytes = match encoded(&commit) {
             Ok(bytes) => bytes,
-            Err(failure) => return Ok(Attempt::Answered(self.answer(home, Err(failure)))),
+            Err(failure) => return Ok(Attempt::Unstored(self.answer(home, Err(failure)))),
         };
         let appended = self.append(home, bytes).await;
         let sequence = match appended {
@@ -272,15 +284,16 @@ impl<A: Actor> Activation<A> {
             Err(AppendError::TooLarge) => {
                 let text = "the commit is larger than the server allows";
                 let failure = Failure::new(Status::TooLarge, text);
-                return Ok(Attempt::Answered(self.answer(home, Err(failure))));
+                return Ok(Attempt::Unstored(self.answer(home, Err(failure))));
             }
             Err(error @ (AppendError::Conflict | AppendError::Unknown)) => {
                 match self.find_own(home, &commit.commit, command.deadline).await? {
                     Some(sequence) => sequence,
                     None => {
-                        if error == AppendError::Conflict {
-                            home.counters.count_late_write();
+                        if error == AppendError::Unknown {
+                            return Ok(Attempt::InDoubt);
                         }
+                        home.counters.count_late_write();
                         return Ok(Attempt::Overtaken);
                     }
                 }
@@ -351,7 +364,7 @@ impl<A: Actor> Activation<A> {
         let last = home.journal.last(&home.shard, self.id.as_str()).await;
         let last = last.map_err(|e| Failure::new(Status::Unavailable, e.to_string()))?;
         if last.map_or(0, |entry| entry.sequence) == self.version {
-            Ok(Attempt::Answered(self.answer(home, outcome)))
+            Ok(Attempt::Unstored(self.answer(home, outcome)))
         } else {
             Ok(Attempt::Overtaken)
         }

@@ -30,6 +30,7 @@ use crate::{
         encoding::Encoding,
         envelope::{Answer, RequestHeaders},
         error::Error,
+        failure::Status,
         subject::Shard,
     },
 };
@@ -44,7 +45,11 @@ enum Fault {
     Lost,
     /// It is stored only after the caller has looked.
     Late,
+    /// As late, and the caller has waited for it before.
+    Slow,
 }
+
+const SLOW: Duration = Duration::from_secs(1);
 
 /// A journal with one fault in store.
 #[derive(Debug)]
@@ -69,7 +74,9 @@ impl Doubtful {
                 self.inner.append(shard, id, expected, commit).await.expect("it is stored");
                 Err(AppendError::Unknown)
             }
-            Fault::Late => {
+            Fault::Late | Fault::Slow => {
+                let wait = if fault == Fault::Slow { SLOW } else { Duration::ZERO };
+                tokio::time::sleep(wait).await;
                 let (inner, shard, id) = (self.inner.clone(), shard.clone(), id.to_owned());
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -183,11 +190,15 @@ struct No;
 #[derive(Serialize, Deserialize)]
 struct Add(u64);
 
+/// Adds, but only until then.
+#[derive(Serialize, Deserialize)]
+struct AddUntil(u64, u64);
+
 impl Actor for Tally {
     const KIND: &'static str = "tally";
     type Event = Tallied;
     type Error = No;
-    type Commands = (Add,);
+    type Commands = (Add, AddUntil);
 
     fn apply(&mut self, Tallied::Tallied(amount): &Tallied) {
         self.0 += amount;
@@ -204,10 +215,27 @@ impl Handle<Add> for Tally {
     }
 }
 
+impl Handle<AddUntil> for Tally {
+    const NAME: &'static str = "add_until";
+    type Reply = u64;
+
+    fn handle(&self, command: AddUntil, ctx: &mut Context<Self>) -> Result<u64, No> {
+        let AddUntil(amount, until) = command;
+        if ctx.now().as_millis() > until {
+            return Err(No);
+        }
+        self.handle(Add(amount), ctx)
+    }
+}
+
 fn add(amount: u64, key: &Key) -> Command {
-    let body = Encoding::Json.encode(&Add(amount)).expect("plain data").into();
+    command("add", &Add(amount), key)
+}
+
+fn command(name: &str, body: &impl Serialize, key: &Key) -> Command {
+    let body = Encoding::Json.encode(body).expect("plain data").into();
     Command {
-        name: "add".into(),
+        name: name.into(),
         headers: RequestHeaders::default(),
         key: key.clone(),
         encoding: Encoding::Json,
@@ -221,8 +249,7 @@ fn total(answer: &Answer) -> u64 {
     serde_json::from_slice(body).expect("a number")
 }
 
-#[tokio::test]
-async fn an_append_in_doubt_takes_effect_once_and_is_answered_once() {
+async fn doubtful() -> (TestServer, Arc<Doubtful>, Home) {
     let server = TestServer::own().await;
     let transport = NatsNetwork::connect(&server.url).await.expect("up");
     let inner = Arc::new(NatsJournal::new(&transport, 1));
@@ -237,6 +264,33 @@ async fn an_append_in_doubt_takes_effect_once_and_is_answered_once() {
         shard: Shard::of("tally"),
     };
     home.journal.provision(&home.shard).await.expect("provisioned");
+    (server, doubtful, home)
+}
+
+#[tokio::test]
+async fn what_may_still_be_stored_is_never_called_refused() {
+    let (_server, doubtful, home) = doubtful().await;
+    let doors: Vec<Door<Tally>> = <Tally as Actor>::Commands::doors();
+    let (id, key) = (Id::<Tally>::derived("t", &["until"]), Key::random());
+    let mut presence = Presence::Absent { trust_replicas: true };
+    *doubtful.fault.lock().expect("whole") = Fault::Slow;
+    // Decided in time once; in doubt, and decided again, it is too late.
+    let until = home.ambient.now().plus(SLOW / 2).as_millis();
+    let command = command("add_until", &AddUntil(5, until), &key);
+    let answer = presence.carry_out(&home, &id, &doors[1], &command).await;
+    let failure = answer.outcome.expect_err("it is open what became of it");
+    assert_eq!(failure.status, Status::Expired, "{failure}");
+    while home.journal.last(&home.shard, id.as_str()).await.expect("readable").is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Asked again, it tells what did.
+    let again = presence.carry_out(&home, &id, &doors[1], &command).await;
+    assert_eq!(total(&again), 5);
+}
+
+#[tokio::test]
+async fn an_append_in_doubt_takes_effect_once_and_is_answered_once() {
+    let (_server, doubtful, home) = doubtful().await;
     let doors: Vec<Door<Tally>> = <Tally as Actor>::Commands::doors();
     for fault in [Fault::None, Fault::AckLost, Fault::Lost, Fault::Late] {
         let id = Id::<Tally>::derived("t", &[&format!("{fault:?}")]);

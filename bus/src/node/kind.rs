@@ -16,13 +16,17 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::{
     asking::transport::Inbound,
     discovery::Tally,
+    journal::BoxFuture,
     limits::{
         COMMAND_BYTES_MAX, FORWARDS_MAX, PASSIVATE_MOVED_AFTER, RETRY_HINT_MAX, RETRY_HINT_MIN,
         SNAPSHOTS_WRITTEN_MAX,
@@ -69,7 +73,7 @@ pub(crate) trait AnyKind: Send + Sync {
     fn take(self: Arc<Self>, inbound: Inbound);
 
     /// Forgets activations that were idle for `idle`.
-    fn passivate(&self, idle: Duration);
+    fn passivate(&self, idle: Duration) -> BoxFuture<'_, ()>;
 
     fn home(&self) -> &Home;
 
@@ -174,34 +178,46 @@ impl<A: Actor> Kind<A> {
             inbound.answer(headers, body).await;
             drop(place);
             if presence.wants_snapshot(false) {
-                self.write_snapshot(&mut presence);
+                self.write_snapshot_soon(&mut presence);
             }
         }
     }
 
-    /// Has a snapshot written by a task of its own, if there are not too many already. Says
-    /// whether nothing is left to be written.
-    fn write_snapshot(&self, presence: &mut Presence<A>) -> bool {
-        let Ok(permit) = self.snapshots.clone().try_acquire_owned() else { return false };
-        if let Some(draft) = presence.draft_snapshot(&self.home) {
-            let cells = self.home.cells.clone();
-            self.tasks.spawn(async move {
-                draft.put(cells).await;
-                drop(permit);
-            });
+    /// Has a snapshot written, if not too many are being written already.
+    fn write_snapshot_soon(&self, presence: &mut Presence<A>) {
+        if let Ok(permit) = self.snapshots.clone().try_acquire_owned() {
+            self.write_snapshot(presence, permit);
         }
-        true
     }
 
-    /// Has snapshots written of actors about to be forgotten, where that is worth it. Who does
-    /// not get its turn stays for the next round.
-    fn write_snapshots_of_idle(&self, idle: Duration) {
+    /// Has a snapshot written by a task of its own.
+    fn write_snapshot(&self, presence: &mut Presence<A>, permit: OwnedSemaphorePermit) {
+        let Some(draft) = presence.draft_snapshot(&self.home) else { return };
+        let cells = self.home.cells.clone();
+        self.tasks.spawn(async move {
+            draft.put(cells).await;
+            drop(permit);
+        });
+    }
+
+    /// Has snapshots written of actors about to be forgotten, where that is worth it.
+    async fn write_snapshots_of_idle(&self, idle: Duration) {
         for id in self.desks.idle(idle, |presence| presence.wants_snapshot(true)) {
-            let written = self.desks.with_idle(&id, |presence| self.write_snapshot(presence));
-            if written == Some(false) {
-                return;
-            }
+            let Ok(permit) = self.snapshots.clone().acquire_owned().await else { return };
+            self.desks.with_idle(&id, |presence| self.write_snapshot(presence, permit));
         }
+    }
+
+    async fn passivate_idle(&self, idle: Duration) {
+        self.write_snapshots_of_idle(idle).await;
+        // One that is busy now is left here until the nodes change again, or it is idle for long.
+        let has_moved = self.may_have_moved();
+        self.desks.passivate(|id, presence, unused| {
+            let has_moved = has_moved
+                && unused >= PASSIVATE_MOVED_AFTER
+                && self.home.placement.elsewhere(A::KIND, id).is_some();
+            (unused >= idle || has_moved) && !presence.wants_snapshot(true)
+        });
     }
 
     /// Carries out one command. What panics, such as folding its events, fails alone: the actor
@@ -311,16 +327,8 @@ impl<A: Actor> AnyKind for Kind<A> {
         }
     }
 
-    fn passivate(&self, idle: Duration) {
-        self.write_snapshots_of_idle(idle);
-        // One that is busy now is left here until the nodes change again, or it is idle for long.
-        let has_moved = self.may_have_moved();
-        self.desks.passivate(|id, presence, unused| {
-            let has_moved = has_moved
-                && unused >= PASSIVATE_MOVED_AFTER
-                && self.home.placement.elsewhere(A::KIND, id).is_some();
-            (unused >= idle || has_moved) && !presence.wants_snapshot(true)
-        });
+    fn passivate(&self, idle: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(self.passivate_idle(idle))
     }
 
     fn home(&self) -> &Home {

@@ -38,7 +38,9 @@ pub(crate) async fn commit_of<A: Actor>(
     };
     match keys.recall(key, sent) {
         Recall::New => Ok(None),
-        Recall::Unsure(from) => search_since(home, id, keys, key, from).await.map_err(unreadable),
+        Recall::Unsure(from) => {
+            in_time(command, search_since(home, id, keys, key, from)).await?.map_err(unreadable)
+        }
         Recall::Perhaps(sequence) => {
             let found = home.journal.at(&home.shard, sequence).await.map_err(unreadable)?;
             match found {
@@ -46,11 +48,19 @@ pub(crate) async fn commit_of<A: Actor>(
                 // Two keys with one hash: it may be any of those remembered, and older still.
                 _ => {
                     let after = after_all_else(home, keys, sent).await.map_err(unreadable)?;
-                    search(home, id, key, after).await.map_err(unreadable)
+                    in_time(command, search(home, id, key, after)).await?.map_err(unreadable)
                 }
             }
         }
     }
+}
+
+/// A search lasts no longer than the command's budget: others wait behind it.
+async fn in_time<T>(command: &Command, search: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::time::timeout_at(command.deadline, search).await.map_err(|_| {
+        let text = "the key's first use was searched for in vain for as long as the command had";
+        Failure::new(Status::Expired, text)
+    })
 }
 
 fn is_of(entry: &Entry, key: &str) -> bool {

@@ -137,17 +137,15 @@ impl Running {
         let (folding, server) = projection.start(place).await?;
         self.folding.spawn(|_| folding);
         let inbox = self.bus.inbox(subject::views(name), name).await?;
-        let (tasks, asked) = (self.tasks.clone(), server.clone());
-        let take = move |inbound: Inbound| drop(tasks.spawn(asked.clone().answer(inbound)));
-        self.serving.spawn(|stop| serve_inbox(inbox, take, stop));
         let node = self.bus.node().to_owned();
-        let inbox = self.bus.inbox(subject::watches(&node, name), &node).await?;
-        let (tasks, asked) = (self.tasks.clone(), server.clone());
-        let take = move |inbound: Inbound| drop(tasks.spawn(asked.clone().renew(inbound)));
-        self.serving.spawn(|stop| serve_inbox(inbox, take, stop));
+        let renewals = self.bus.inbox(subject::watches(&node, name), &node).await?;
+        for inbox in [inbox, renewals] {
+            let asked = server.clone();
+            let take = move |inbound| asked.clone().take(inbound);
+            self.serving.spawn(|stop| serve_inbox(inbox, take, stop));
+        }
         let whole = Whole { name, bus: self.bus.clone(), server: server.clone() };
-        let tasks = self.tasks.clone();
-        self.serving.spawn(|stop| whole.serve(tasks, stop));
+        self.serving.spawn(|stop| whole.serve(stop));
         self.views.push(server.clone());
         Ok(server)
     }
@@ -167,7 +165,7 @@ struct Whole {
 }
 
 impl Whole {
-    async fn serve(self, tasks: TaskTracker, stop: CancellationToken) {
+    async fn serve(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {
                 biased;
@@ -183,7 +181,7 @@ impl Whole {
                 }
             };
             let not_whole = stop.child_token();
-            let take = |inbound| drop(tasks.spawn(self.server.clone().answer(inbound)));
+            let take = |inbound| self.server.clone().take(inbound);
             let ending = async {
                 tokio::select! {
                     biased;
@@ -240,11 +238,15 @@ async fn serve_inbox(mut inbox: Inbox, take: impl Fn(Inbound), stop: Cancellatio
 }
 
 async fn passivate(kind: Arc<dyn AnyKind>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = sleep(PASSIVATE_EVERY) => kind.passivate(PASSIVATE_AFTER),
+    let now_and_then = async {
+        loop {
+            sleep(PASSIVATE_EVERY).await;
+            kind.passivate(PASSIVATE_AFTER).await;
         }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = now_and_then => {}
     }
 }

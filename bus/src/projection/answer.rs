@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     Projection,
     progress::{Progress, StreamProgress},
-    query::{NotFound, Source, encoded, get, list},
+    query::{NotFound, Source, check_conditions, encoded, get, list},
     served::AnswerQueries,
     shapes::{GET, LIST, PROGRESS, QUERIES, WATCH},
     state::{State, View, run_blocking},
@@ -26,8 +26,8 @@ use crate::{
     discovery::Tally,
     journal::BoxFuture,
     limits::{
-        QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_WAIT_MAX, ROWS_WRITE_DEADLINE, WATCH_LEASE,
-        WATCHES_MAX,
+        COMMAND_BYTES_MAX, QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_WAIT_MAX, REFUSALS_MAX,
+        ROWS_WRITE_DEADLINE, WATCH_LEASE, WATCHES_MAX,
     },
     wire::{
         encoding::Encoding,
@@ -44,7 +44,10 @@ pub(crate) struct Server<P> {
     bus: Bus,
     /// What pushes to watchers, until they end.
     tasks: TaskTracker,
-    waiting: Arc<Semaphore>,
+    /// For all that is to be answered.
+    room: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    /// For what is looked up at the same time.
     permits: Arc<Semaphore>,
     tally: Arc<Tally>,
 }
@@ -58,12 +61,23 @@ enum Outcome {
 }
 
 impl<P: Projection> AnswerQueries for Server<P> {
-    fn answer(self: Arc<Self>, inbound: Inbound) -> BoxFuture<'static, ()> {
-        Box::pin(async move { self.answer_one(inbound).await })
-    }
-
-    fn renew(self: Arc<Self>, inbound: Inbound) -> BoxFuture<'static, ()> {
-        Box::pin(async move { self.renew_one(inbound).await })
+    fn take(self: Arc<Self>, inbound: Inbound) {
+        let (server, tasks) = (self.clone(), self.tasks.clone());
+        if let Ok(place) = self.room.clone().try_acquire_owned() {
+            tasks.spawn(async move {
+                if subject::is_watch(&inbound.message.subject) {
+                    server.renew_one(inbound).await;
+                } else {
+                    server.answer_one(inbound).await;
+                }
+                drop(place);
+            });
+        } else if let Ok(refusing) = self.refusals.clone().try_acquire_owned() {
+            tasks.spawn(async move {
+                server.refuse(inbound).await;
+                drop(refusing);
+            });
+        }
     }
 
     fn until_whole(&self, whole: bool) -> BoxFuture<'_, ()> {
@@ -90,10 +104,11 @@ impl<P: Projection> AnswerQueries for Server<P> {
 
 impl<P: Projection> Server<P> {
     pub(crate) fn new(view: Arc<View<P>>, bus: Bus, tasks: TaskTracker) -> Self {
-        let waiting = Arc::new(Semaphore::new(QUERIES_WAITING_MAX));
+        let room = Arc::new(Semaphore::new(QUERIES_WAITING_MAX));
+        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         let permits = Arc::new(Semaphore::new(QUERIES_MAX));
         let tally = Arc::new(Tally::new(&QUERIES));
-        Self { view, bus, tasks, waiting, permits, tally }
+        Self { view, bus, tasks, room, refusals, permits, tally }
     }
 
     async fn answer_one(self: Arc<Self>, inbound: Inbound) {
@@ -101,6 +116,10 @@ impl<P: Projection> Server<P> {
         let (headers, encoding) = read_head(&inbound);
         let outcome = match (headers, encoding) {
             (Err(failure), _) => Err(failure),
+            _ if inbound.message.body.len() > COMMAND_BYTES_MAX => {
+                let text = format!("a query has at most {COMMAND_BYTES_MAX} bytes");
+                Err(Failure::new(Status::TooLarge, text))
+            }
             (Ok(_), None) => {
                 let text = "Content-Type must be application/json or application/msgpack";
                 Err(Failure::new(Status::BadCommand, text))
@@ -147,7 +166,6 @@ impl<P: Projection> Server<P> {
             }
         };
         self.check_streams(headers)?;
-        let waiting = self.waiting.clone().try_acquire_owned().map_err(busy)?;
         let budget = headers.budget.map_or(QUERY_WAIT_MAX, |budget| budget * 3 / 4);
         let deadline = Instant::now() + budget.min(QUERY_WAIT_MAX);
         if let Some(reply) = self.send_on(inbound, query, deadline).await {
@@ -167,7 +185,6 @@ impl<P: Projection> Server<P> {
             }
             source = self.wait_for(headers, deadline, false).await?;
         }
-        drop(waiting);
         self.look(source, encoding, body, find).await.map_err(|e| self.told(e))
     }
 
@@ -202,7 +219,7 @@ impl<P: Projection> Server<P> {
         find: fn(&Source, Encoding, &[u8]) -> Result<Vec<u8>, NotFound>,
     ) -> Result<Outcome, NotFound> {
         let permit = self.permits.clone().try_acquire_owned();
-        let permit = permit.map_err(|e| NotFound::Told(busy(e)))?;
+        let permit = permit.map_err(|_| NotFound::Told(busy()))?;
         let stands_in = source.is_old.then(|| source.store.version());
         let (store, body) = (source.store.clone(), body.clone());
         let blocks = self.view.shelf.blocks();
@@ -264,6 +281,7 @@ impl<P: Projection> Server<P> {
     /// nothing is written in between.
     async fn watch(self: &Arc<Self>, body: &[u8], encoding: Encoding) -> Result<Outcome, Failure> {
         let query: WatchQuery = encoding.decode(body).map_err(Failure::malformed)?;
+        check_conditions(&query.select)?;
         if !subject::is_inbox(&query.inbox) {
             let mut failure = Failure::new(Status::BadCommand, "an inbox begins with `_INBOX.`");
             failure.body.field = Some("inbox".to_owned());
@@ -300,6 +318,15 @@ impl<P: Projection> Server<P> {
         let lease_ms = millis(WATCH_LEASE);
         let watched = Watched { watch: token, renew, lease_ms, rows, at };
         encoded(encoding, &watched).map(|body| Outcome::Found(body, None)).map_err(|e| self.told(e))
+    }
+
+    async fn refuse(&self, inbound: Inbound) {
+        let outcome = Err(busy());
+        let query = inbound.message.subject.rsplit('.').next().unwrap_or_default();
+        self.tally.answered(query, &outcome, Duration::ZERO);
+        let encoding = read_head(&inbound).1.unwrap_or(Encoding::Json);
+        let (headers, body) = Answer { outcome, position: None }.into_message(encoding);
+        inbound.answer(headers, body).await;
     }
 
     async fn renew_one(&self, inbound: Inbound) {
@@ -349,7 +376,7 @@ fn read_head(inbound: &Inbound) -> (Result<RequestHeaders, Failure>, Option<Enco
     (headers, encoding)
 }
 
-fn busy(_: tokio::sync::TryAcquireError) -> Failure {
+fn busy() -> Failure {
     Failure::new(Status::Overloaded, "too many queries at the same time")
 }
 

@@ -17,6 +17,7 @@ mod served;
 mod shapes;
 mod state;
 mod store;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod watch;

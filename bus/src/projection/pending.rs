@@ -1,8 +1,11 @@
 //! Rows that a batch has touched, held in memory until they are written.
 
-use std::collections::{
-    BTreeMap,
-    btree_map::Entry::{Occupied, Vacant},
+use std::{
+    collections::{
+        BTreeMap,
+        btree_map::Entry::{Occupied, Vacant},
+    },
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use super::{
@@ -19,20 +22,23 @@ pub(crate) type FoldOne<P> = fn(&Store, &mut Pending<P>, &Entry) -> Result<Outco
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Folded,
-    /// It is no commit of this kind, or not one this program can read; for this reason.
+    /// It is no commit of this kind; for this reason.
     Skipped(String),
+    /// Newer code can read it; folding waits for that.
+    Newer(String),
 }
 
 /// The fold of kind `A` into `P`.
 ///
 /// What cannot be decoded is passed over as a whole, and every row goes on without it: the actor
-/// it claims to be of is the one that refuses to load. A program that can read it again folds
-/// it once the projection's version is raised.
+/// it claims to be of is the one that refuses to load. What newer code has stored is not passed
+/// over: the rows of this node stay as they are, not whole, until newer code folds on.
 pub(crate) fn fold_of<P: Fold<A>, A: Actor>() -> FoldOne<P> {
     |store, pending, entry| {
         let events = match recorded::<A>(entry) {
             Ok((_, events)) => events,
-            Err(trouble) => return Ok(Outcome::Skipped(trouble.reason)),
+            Err(trouble) if trouble.is_hopeless => return Ok(Outcome::Skipped(trouble.reason)),
+            Err(trouble) => return Ok(Outcome::Newer(trouble.reason)),
         };
         for event in &events {
             if let Some(key) = P::row(event) {
@@ -40,6 +46,48 @@ pub(crate) fn fold_of<P: Fold<A>, A: Actor>() -> FoldOne<P> {
             }
         }
         Ok(Outcome::Folded)
+    }
+}
+
+/// A commit that cannot be folded now, and must not be passed over.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("commit {sequence} cannot be folded: {reason}")]
+pub(super) struct Stuck {
+    sequence: u64,
+    reason: String,
+}
+
+/// What the entries change in the rows; the messages that are passed over, and why. Entries
+/// that cannot be folded now are taken off the end.
+pub(super) type AllFolded<P> = (Pending<P>, Vec<(u64, String)>, Option<Stuck>);
+
+pub(super) fn fold_all<P: Projection>(
+    fold: FoldOne<P>,
+    store: &Store,
+    entries: &mut Vec<Entry>,
+) -> Result<AllFolded<P>, Broken> {
+    let mut stuck = None;
+    'anew: loop {
+        let (mut pending, mut skipped) = (Pending::new(), Vec::new());
+        for (place, entry) in entries.iter().enumerate() {
+            let sequence = entry.sequence;
+            let outcome = catch_unwind(AssertUnwindSafe(|| fold(store, &mut pending, entry)));
+            let reason = match outcome {
+                Ok(Ok(Outcome::Folded)) => continue,
+                Ok(Ok(Outcome::Skipped(reason))) => {
+                    skipped.push((sequence, reason));
+                    continue;
+                }
+                Ok(Ok(Outcome::Newer(reason))) => reason,
+                Ok(Err(broken)) => return Err(broken),
+                Err(_) => "the fold panicked".to_owned(),
+            };
+            // The row it was folded into may be half changed: those before it, once more.
+            stuck = Some(Stuck { sequence, reason });
+            entries.truncate(place);
+            continue 'anew;
+        }
+        return Ok((pending, skipped, stuck));
     }
 }
 

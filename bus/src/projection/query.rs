@@ -9,7 +9,7 @@ use super::{
     watch::RowNow,
 };
 use crate::{
-    limits::{CURSOR_BYTES_MAX, PAGE_ROWS_MAX, SCAN_ENTRIES_MAX},
+    limits::{CONDITIONS_MAX, CURSOR_BYTES_MAX, PAGE_ROWS_MAX, SCAN_ENTRIES_MAX},
     model::id::hex,
     wire::{
         encoding::Encoding,
@@ -62,12 +62,24 @@ pub(crate) fn get<P: Projection>(
     }
 }
 
+/// A query has no more conditions than can be held against every row it looks at.
+pub(crate) fn check_conditions(select: &[Condition]) -> Result<(), Failure> {
+    if select.len() <= CONDITIONS_MAX {
+        return Ok(());
+    }
+    let text = format!("{} conditions, at most {CONDITIONS_MAX}", select.len());
+    let mut failure = Failure::new(Status::BadCommand, text);
+    failure.body.field = Some("select".to_owned());
+    Err(failure)
+}
+
 pub(crate) fn list<P: Projection>(
     source: &Source,
     encoding: Encoding,
     body: &[u8],
 ) -> Result<Vec<u8>, NotFound> {
     let selection: Selection = encoding.decode(body).map_err(told)?;
+    check_conditions(&selection.select).map_err(NotFound::Told)?;
     let (rows, next) = source.page::<P>(&selection)?;
     let rows = rows.into_iter().map(|(_, row)| row).collect();
     encoded(encoding, &Listed::<P> { rows, next })

@@ -41,10 +41,9 @@ pub(crate) trait Served: Any + Send + Sync {
 
 /// Answers queries on one projection.
 pub(crate) trait AnswerQueries: Send + Sync {
-    fn answer(self: Arc<Self>, inbound: Inbound) -> BoxFuture<'static, ()>;
-
-    /// Keeps a watch for whoever asks.
-    fn renew(self: Arc<Self>, inbound: Inbound) -> BoxFuture<'static, ()>;
+    /// Has a query answered, or the renewal of a watch, by a task of its own, or refused if
+    /// there is too much to answer already.
+    fn take(self: Arc<Self>, inbound: Inbound);
 
     /// Resolves when the rows are whole, or are not.
     fn until_whole(&self, whole: bool) -> BoxFuture<'_, ()>;

@@ -128,6 +128,9 @@ impl<P: Projection> View<P> {
     }
 }
 
+/// In how many parts a blocking call is waited for.
+const WAIT_PARTS: u32 = 10;
+
 /// Runs what may block: on a thread of its own where it does, else here and now.
 ///
 /// A call that takes longer than anything healthy could is given up; its thread is left behind.
@@ -143,10 +146,14 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     if !blocks {
         return guarded();
     }
-    let running = tokio::task::spawn_blocking(guarded);
-    match tokio::time::timeout(deadline, running).await {
-        Ok(Ok(done)) => done,
-        Ok(Err(error)) => Err(Broken(error.to_string())),
-        Err(_) => Err(Broken(format!("the row store did not answer within {deadline:?}"))),
+    let mut running = tokio::task::spawn_blocking(guarded);
+    // In parts, so that a process that was paused meanwhile is not taken for a store that hangs.
+    for _ in 0..WAIT_PARTS {
+        match tokio::time::timeout(deadline / WAIT_PARTS, &mut running).await {
+            Ok(Ok(done)) => return done,
+            Ok(Err(error)) => return Err(Broken(error.to_string())),
+            Err(_) => {}
+        }
     }
+    Err(Broken(format!("the row store did not answer within {deadline:?}")))
 }

@@ -1,13 +1,18 @@
 //! Rows in memory on a real journal: they outlive their node, and damage is noticed at work.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use nats_server::TestServer;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use crate::{
     Actor, Bus, Connect, Context, Fold, Handle, Host, Id, IndexEntry, MemoryRows, Position,
     Projection, Recorded, Running, Selection,
+    limits::QUERIES_WAITING_MAX,
     projection::{
         Shelf,
         store::{
@@ -134,6 +139,70 @@ async fn rows_that_break_while_they_serve_are_folded_again() {
     rows.spoil(ROW);
     let last = light(&bus, 50).await;
     assert_eq!(sum(&bus, &last).await, 100);
+}
+
+/// Whether folding the fifth lighting of a lamp panics.
+static IS_FRAIL: AtomicBool = AtomicBool::new(true);
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct FrailCard {
+    lit: u64,
+}
+
+impl Projection for FrailCard {
+    const NAME: &'static str = "frail";
+
+    fn index(&self) -> Vec<IndexEntry> {
+        Vec::new()
+    }
+}
+
+impl Fold<Lamp> for FrailCard {
+    fn fold(&mut self, _: &Recorded<Lamp>) {
+        self.lit += 1;
+        assert!(self.lit != 5 || !IS_FRAIL.load(Ordering::SeqCst), "frail");
+    }
+}
+
+#[tokio::test]
+async fn a_fold_that_panics_stops_before_the_commit_and_throws_nothing_away() {
+    let server = TestServer::own().await;
+    let bus = connect(&server).await;
+    let host = Host::new(bus.clone()).rows_in_memory().actor::<Lamp>();
+    let node = host.projection::<FrailCard, Lamp>().start().await.expect("starts");
+    // Lamp after lamp; the fifth lighting of the first is commit 41.
+    let last = light(&bus, 45).await;
+    let stream = loop {
+        let progress = node.projections().await.remove(0);
+        if progress.streams[0].folded >= 40 {
+            break progress.streams[0].clone();
+        }
+        sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!((stream.folded, stream.skipped), (40, 0));
+    IS_FRAIL.store(false, Ordering::SeqCst);
+    let list = bus.rows::<FrailCard>().list(Selection::all()).after(&last);
+    let page = list.timeout(Duration::from_secs(30)).await.expect("rows");
+    assert_eq!(page.rows.iter().map(|card| card.lit).sum::<u64>(), 45, "each is folded once");
+}
+
+#[tokio::test]
+async fn more_queries_than_there_is_room_for_are_refused() {
+    let bus = Bus::in_memory();
+    let host = Host::new(bus.clone()).rows_in_memory().actor::<Lamp>();
+    let _node = host.projection::<LampCard, Lamp>().start().await.expect("starts");
+    // Of a commit that is never made: each waits.
+    let never = Position { stream: "EVT_lamp_0".into(), sequence: 1_000_000 };
+    let rows = bus.rows::<LampCard>();
+    let span = Duration::from_secs(1);
+    let waiting = || rows.get("l-0").after(&never).timeout(span).into_future();
+    let all = futures_util::future::join_all((0..QUERIES_WAITING_MAX + 100).map(|_| waiting()));
+    let refused = all.await.into_iter().filter(|found| {
+        found.as_ref().is_err_and(|error| error.to_string().contains("too many queries"))
+    });
+    assert!((1..=100).contains(&refused.count()));
+    let page = rows.list(Selection::all()).await.expect("room again");
+    assert!(page.rows.is_empty());
 }
 
 #[tokio::test]

@@ -97,6 +97,21 @@ pub(super) fn dead_letter(
     Letter { subject: subject::dead(follower, kind, id), headers, body: entry.bytes.clone() }
 }
 
+/// The same letter, with only what is said of the delivery, and none of its own contents.
+pub(super) fn without_contents(letter: Letter) -> Letter {
+    let mut headers = HeaderMap::new();
+    for (name, values) in letter.headers.iter() {
+        if !name.to_string().starts_with(subject::DEAD_WAS) {
+            for value in values {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+    }
+    let error = letter.headers.get(subject::DEAD_ERROR).map_or("", HeaderValue::as_str);
+    headers.insert(subject::DEAD_ERROR, one_line(&format!("too large to be kept here: {error}")));
+    Letter { headers, body: Bytes::new(), ..letter }
+}
+
 /// Reads a stored dead letter; none if it is not one of ours.
 pub(super) fn read(entry: &Entry) -> Option<DeadLetter> {
     let (follower, kind, actor) = subject::parse_dead(&entry.subject)?;

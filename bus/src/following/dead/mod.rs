@@ -177,5 +177,11 @@ pub(crate) async fn set_aside(
     if before.contains(&position.to_string()) {
         return Ok(());
     }
-    post.store(&letter::dead_letter(follower, &position, entry, given_up)).await.map(drop)
+    let letter = letter::dead_letter(follower, &position, entry, given_up);
+    match post.store(&letter).await {
+        // It is told all the same; where it was stored, what it held may still be read.
+        Err(AppendError::TooLarge) => post.store(&letter::without_contents(letter)).await,
+        stored => stored,
+    }
+    .map(drop)
 }

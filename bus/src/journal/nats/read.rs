@@ -66,14 +66,9 @@ impl NatsJournal {
         let mut entries = Vec::new();
         let collect = async {
             while let Some(message) = answers.next().await {
-                match message.status.map(|status| status.as_u16()) {
-                    None | Some(200) => entries.push(direct_entry(subject.as_ref(), &message)?),
-                    Some(END_OF_BATCH) => return ended(&entries, after, &message),
-                    Some(404) if entries.is_empty() => return Ok(true),
-                    Some(_) if message.status == Some(StatusCode::NO_RESPONDERS) => {
-                        return Err(fault("does not exist, or its server is not ready"));
-                    }
-                    Some(status) => return Err(fault(&format!("read answered {status}"))),
+                let taken = take(&mut entries, subject.as_ref(), after, &message);
+                if let Some(is_last) = taken.map_err(|e| fault(&e.0))? {
+                    return Ok(is_last);
                 }
             }
             Err(fault("the connection was closed"))
@@ -167,6 +162,32 @@ impl NatsJournal {
     }
 }
 
+/// Takes in one message of a batch. At the end of it, says whether it is the last one.
+fn take(
+    entries: &mut Vec<Entry>,
+    subject: Option<&Arc<str>>,
+    after: u64,
+    message: &Message,
+) -> Result<Option<bool>, ReadError> {
+    let fault = |what: &str| Err(ReadError(what.to_owned()));
+    match message.status.map(|status| status.as_u16()) {
+        None | Some(200) => {
+            let before = entries.last().map_or(0, |entry| entry.sequence);
+            if number(message, "Nats-Last-Sequence") != Some(before) {
+                return fault(LOST);
+            }
+            entries.push(direct_entry(subject, message)?);
+            Ok(None)
+        }
+        Some(END_OF_BATCH) => ended(entries, after, message).map(Some),
+        Some(404) if entries.is_empty() => Ok(Some(true)),
+        Some(_) if message.status == Some(StatusCode::NO_RESPONDERS) => {
+            fault("does not exist, or its server is not ready")
+        }
+        Some(status) => fault(&format!("read answered {status}")),
+    }
+}
+
 /// A stored message. Where the subject is given it is a commit, without headers.
 fn direct_entry(subject: Option<&Arc<str>>, message: &Message) -> Result<Entry, ReadError> {
     let header = |name| {
@@ -185,21 +206,23 @@ fn direct_entry(subject: Option<&Arc<str>>, message: &Message) -> Result<Entry, 
     Ok(Entry { subject: subject.into(), sequence, headers, bytes })
 }
 
-/// Whether the batch that ends here is the actor's last one.
-///
-/// A batch of which the connection lost a message must not pass for the whole: its end names
-/// the last sequence it sent. And it may end before all is sent, where it grows too large.
+/// A batch of which the connection lost a message must not pass for the whole: each message and
+/// the end name the sequence sent before.
+const LOST: &str = "messages of a batch were lost on the way";
+
+fn number(message: &Message, header: &str) -> Option<u64> {
+    message.headers.as_ref()?.get(header).and_then(|value| value.as_str().parse().ok())
+}
+
+/// Whether the batch that ends here is the actor's last one. It may end before all is sent,
+/// where it grows too large.
 fn ended(entries: &[Entry], after: u64, end: &Message) -> Result<bool, ReadError> {
-    let number = |name| -> Option<u64> {
-        end.headers.as_ref()?.get(name).and_then(|value| value.as_str().parse().ok())
-    };
     let read = entries.last().map_or(after, |entry| entry.sequence);
-    let in_order = entries.windows(2).all(|pair| pair[0].sequence < pair[1].sequence);
-    let sent = number("Nats-Last-Sequence");
-    if !in_order || sent.is_some_and(|sent| sent != 0 && sent != read) {
-        return Err(ReadError("messages of a batch were lost on the way".to_owned()));
+    let sent = number(end, "Nats-Last-Sequence");
+    if sent.is_some_and(|sent| sent != 0 && sent != read) {
+        return Err(ReadError(LOST.to_owned()));
     }
-    let pending = number("Nats-Num-Pending");
+    let pending = number(end, "Nats-Num-Pending");
     pending
         .map(|pending| pending == 0)
         .ok_or_else(|| ReadError("a batch ended without saying what is left".to_owned()))
@@ -210,4 +233,44 @@ fn decode_base64(text: &str) -> Result<Bytes, ReadError> {
     use base64::Engine;
     let decoded = base64::engine::general_purpose::STANDARD.decode(text);
     decoded.map(Bytes::from).map_err(|e| ReadError(format!("a stored message is not base64: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(sequence: u64, before: u64, status: Option<u16>) -> Message {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Sequence", sequence.to_string());
+        headers.insert("Nats-Last-Sequence", before.to_string());
+        headers.insert("Nats-Num-Pending", "0");
+        Message {
+            subject: "_INBOX.a".into(),
+            reply: None,
+            payload: Bytes::new(),
+            headers: Some(headers),
+            status: status.map(|status| StatusCode::from_u16(status).expect("a status")),
+            description: None,
+            length: 0,
+        }
+    }
+
+    #[test]
+    fn a_batch_with_a_hole_is_no_batch() {
+        let subject: Arc<str> = "evt.x.0.a".into();
+        for (kept, is_whole) in
+            [(&[4, 5, 6][..], true), (&[5, 6], false), (&[4, 6], false), (&[4, 5], false)]
+        {
+            let mut entries = Vec::new();
+            let mut read = Ok(None);
+            for sequence in kept {
+                let before = if *sequence == 4 { 0 } else { sequence - 1 };
+                let next = message(*sequence, before, None);
+                read = read.and_then(|_| take(&mut entries, Some(&subject), 3, &next));
+            }
+            let end = message(6, 6, Some(END_OF_BATCH));
+            let read = read.and_then(|_| take(&mut entries, Some(&subject), 3, &end));
+            assert_eq!(read.is_ok_and(|is_last| is_last == Some(true)), is_whole, "{kept:?}");
+        }
+    }
 }

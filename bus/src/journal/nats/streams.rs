@@ -10,7 +10,10 @@ use async_nats::jetstream::{
 use std::time::Duration;
 
 use super::NatsJournal;
-use crate::wire::{error::Error, subject, subject::Shard};
+use crate::{
+    limits::LETTER_BYTES_MAX,
+    wire::{error::Error, subject, subject::Shard},
+};
 
 impl NatsJournal {
     pub(super) async fn provision_shard(&self, shard: &Shard) -> Result<(), Error> {
@@ -75,12 +78,16 @@ pub(super) fn post_streams(replicas: usize) -> [Config; 3] {
         let subjects = subjects.iter().map(|&subject| subject.to_owned()).collect();
         endless(name.to_owned(), subjects, replicas)
     };
+    // So that what cannot be carried out can be kept as a dead letter, with what is said of it.
+    let max_message_size = LETTER_BYTES_MAX;
     let tells = Config {
+        max_message_size,
         // Gone once it is carried out.
         retention: RetentionPolicy::WorkQueue,
         ..stream(subject::TELL_STREAM, &[subject::TELL_SUBJECTS])
     };
     let timers = Config {
+        max_message_size,
         // Schedules bring rollup along: whoever may publish here can wipe it, so nothing else
         // is kept here.
         allow_message_schedules: true,

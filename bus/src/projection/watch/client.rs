@@ -183,7 +183,8 @@ impl<P: Projection> Watch<P> {
             }
         }
         for position in at.iter().filter_map(|text| text.parse::<crate::Position>().ok()) {
-            self.at.insert(position.stream, position.sequence);
+            let at = self.at.entry(position.stream).or_default();
+            *at = position.sequence.max(*at);
         }
     }
 }

@@ -75,6 +75,10 @@ pub(crate) fn watches(node: &str, projection: &str) -> String {
     format!("watch.{node}.{projection}.*")
 }
 
+pub(crate) fn is_watch(subject: &str) -> bool {
+    subject.starts_with("watch.")
+}
+
 /// Where a watcher is sent changes.
 pub(crate) fn watch_inbox(token: &str) -> String {
     format!("_INBOX.{token}")
