@@ -8,7 +8,7 @@ pub enum Plant {
     ReplyBeforeAppend,
     /// A commit is appended on whatever the actor's last one is.
     NoVersionCheck,
-    /// A commit does not say which key made it.
+    /// Nobody looks up which key made which commit.
     NoKeyRecord,
     /// A delivery is acknowledged before the saga's commands are asked.
     AckBeforeAsks,

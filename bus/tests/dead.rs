@@ -288,6 +288,17 @@ async fn what_is_too_large_to_be_a_dead_letter_is_told_all_the_same() {
     let letter = letters(&bus, 1).await.remove(0);
     assert!(letter.error.starts_with("too large to be kept here: cannot be decoded"), "{letter:?}");
     assert_eq!((&*letter.actor, letter.body.len()), (large.as_str(), 0));
+    let without_body = bus.dead_letters().replay(letter.id).await;
+    assert!(letter.is_cut && matches!(without_body, Err(Error::Mended(_))), "{without_body:?}");
+    // Headers alone can be too large, too.
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Cb-Key", "k".repeat(65_400));
+    let other = fresh("other");
+    let tell = format!("do.till.{other}.put_in");
+    let stored = jetstream.publish_with_headers(tell, headers, "{}".into()).await.unwrap();
+    stored.await.unwrap();
+    let told = letters(&bus, 2).await.remove(1);
+    assert!(told.is_cut && *told.actor == *other.as_str(), "{told:?}: {}", told.error);
     // A tell would be lost with its letter: one so large is not taken.
     let tell = jetstream.publish(format!("do.till.{large}.put_in"), vec![b'x'; 800 * 1024].into());
     let refused = tell.await.unwrap().await.unwrap_err().to_string();

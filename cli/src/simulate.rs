@@ -49,6 +49,7 @@ struct Sum {
     commits: u64,
     confirmed: u64,
     cancelled: u64,
+    refunded: u64,
     replaced: u64,
     asked_again: u64,
     bites: std::collections::BTreeMap<&'static str, u64>,
@@ -63,9 +64,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let sum = play_all(arguments);
     let seconds = begun.elapsed().as_secs_f64();
     println!(
-        "{} seeds in {seconds:.1} s: {} commits, {} orders confirmed, {} cancelled, {} nodes replaced, \
+        "{} seeds in {seconds:.1} s: {} commits, {} orders confirmed, {} cancelled, {} refunded, {} nodes replaced, \
          {} asks sent again",
-        sum.seeds, sum.commits, sum.confirmed, sum.cancelled, sum.replaced, sum.asked_again
+        sum.seeds,
+        sum.commits,
+        sum.confirmed,
+        sum.cancelled,
+        sum.refunded,
+        sum.replaced,
+        sum.asked_again
     );
     let bites: Vec<String> = sum.bites.iter().map(|(name, n)| format!("{name} {n}")).collect();
     println!("faults that bit: {}", bites.join(", "));
@@ -105,6 +112,7 @@ impl Sum {
         self.commits += report.commits as u64;
         self.confirmed += report.ends.0 as u64;
         self.cancelled += report.ends.1 as u64;
+        self.refunded += report.refunded as u64;
         self.replaced += report.replaced;
         self.asked_again += report.asked_again;
         for (name, bites) in &report.bites {

@@ -104,12 +104,13 @@ impl Stack {
     }
 
     /// Kills one of them, leaves it dead for a moment, and runs it again.
-    async fn kill_one(&mut self, choices: &mut Choices) -> String {
+    async fn kill_one(&mut self, is_first: bool, choices: &mut Choices) -> String {
         let mut names = self.names();
-        // As often as three of the others: all of them depend on it.
+        // As often as three of the others, and surely once: all of them depend on it.
         names.extend(std::iter::repeat_n("nats".to_owned(), 3));
         let count = names.len() as u64;
         let victim = names.swap_remove(usize::try_from(choices.next(count)).unwrap());
+        let victim = if is_first { "nats".to_owned() } else { victim };
         let pause = Duration::from_millis(choices.next(400));
         if victim == "nats" {
             let mut nats = self.nats.take().unwrap();
@@ -201,7 +202,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_killing() {
     let mut count = 0;
     while count < kills || !load_is_done.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(300 + choices.next(900))).await;
-        let victim = stack.kill_one(&mut choices).await;
+        let victim = stack.kill_one(count == 0, &mut choices).await;
         *killed.entry(victim).or_default() += 1;
         count += 1;
         assert!(!load.is_finished() || load_is_done.load(Ordering::Relaxed), "the load failed");

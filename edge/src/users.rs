@@ -7,8 +7,8 @@
 use actors::{
     limits::NAME_CHARS_MAX,
     users::{
-        Claim, EmailError, EmailId, Holder, Profile, Register, Show, User, UserError, UserId,
-        UserRole, is_address,
+        Claim, Confirm, EmailError, EmailId, Holder, Profile, Register, Show, User, UserError,
+        UserId, UserRole, is_address,
     },
 };
 use axum::{
@@ -94,19 +94,32 @@ impl Registering {
         // Made of the password and the user, so that a repeat sends the same command.
         let salt = self.edge.email_key().salt(holder.as_str(), password.expose());
         let password_hash = self.edge.passwords().hash(password, salt).await?;
-        let registration =
-            Register { name: self.name, address: self.address.into_string(), email, password_hash };
+        let registration = Register {
+            name: self.name,
+            address: self.address.into_string(),
+            email: email.clone(),
+            password_hash,
+        };
         let asked = self.edge.bus().actor(&holder).ask(registration);
         let asked = asked.key(self.key.for_sender("")).principal(holder.as_str());
-        Ok(asked.trace(self.trace.as_str()).positioned().await?)
+        let registered = asked.trace(self.trace.as_str()).positioned().await?;
+        // Told at once, where a claim has lapsed meanwhile and somebody else has the address;
+        // whatever else becomes of it, the saga confirms it too.
+        let confirm = self.edge.bus().actor(&email).ask(Confirm { user: holder.clone() });
+        let confirm = confirm.principal(holder.as_str()).trace(self.trace.as_str());
+        match confirm.await {
+            Err(AskError::Refused(taken)) => Err(taken.into()),
+            Ok(()) | Err(_) => Ok(registered),
+        }
     }
 
     /// Claims the address for `own`, or finds who has it. A registration that was cut off after
     /// its claim is then finished under that claim's user, by whoever comes next; one that was
-    /// not refuses to be registered again.
+    /// not refuses to be registered again. Without the client's key: a claim that was answered
+    /// once may have lapsed since, and asking twice is harmless.
     async fn claim(&self, email: &EmailId, own: UserId) -> Result<UserId, ApiError> {
         let claim = self.edge.bus().actor(email).ask(Claim { user: own.clone() });
-        let claim = claim.key(self.key.for_sender("")).principal(own.as_str());
+        let claim = claim.principal(own.as_str());
         match claim.trace(self.trace.as_str()).await {
             Ok(()) => Ok(own),
             Err(AskError::Refused(EmailError::Taken)) => {

@@ -47,6 +47,10 @@ class Overtaken(Exception):
     """Another commit was first: load again, and decide again."""
 
 
+class InDoubt(Overtaken):
+    """Nobody acknowledged ours, and it is not there. It may still come."""
+
+
 class Codec:
     """A body's encoding: as its Content-Type says, else JSON if it parses as JSON."""
 
@@ -64,6 +68,15 @@ class Codec:
 
     def encode(self, value):
         return json.dumps(value).encode() if self.name == "application/json" else msgpack.packb(value)
+
+
+def number(headers, name, default=None):
+    text = headers.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()):
+        raise Failure(400, f"{name} must be a whole number", field=name)
+    return int(text)
 
 
 def is_json(body):
@@ -146,25 +159,35 @@ class Host:
                 return answer["seq"]
             if answer["error"]["err_code"] not in CONFLICTS:
                 raise Failure(503, answer["error"]["description"])
+            lost = Overtaken
         except NatsError:
-            pass  # The acknowledgement may be what was lost, and not the commit.
+            lost = InDoubt  # The acknowledgement may be what was lost, and not the commit.
         last = await self.last(id)
         if last and last[1]["commit"] == commit["commit"]:
             return last[0]
-        raise Overtaken
+        raise lost
 
     async def carry_out(self, id, command, headers, body, codec, deadline):
         if command not in ("add", "show"):
             raise Failure(404, f"`{KIND}` has no command `{command}`; it has: add, show")
         # One key for all attempts, though nobody sent one: else a second one would be a second effect.
         key = headers.get("Cb-Key") or uuid.uuid4().hex
+        in_doubt = False
         for _ in range(ATTEMPTS):
             if time.monotonic() >= deadline:
                 raise Failure(504, "the command waited longer than its budget")
             try:
-                return await self.attempt(id, command, key, headers, body, codec)
-            except Overtaken:
+                stored, sequence, reply = await self.attempt(id, command, key, headers, body, codec)
+                if stored or not in_doubt:
+                    return sequence, reply
+            except Overtaken as overtaken:
                 self.actors.pop(id, None)
+                in_doubt = in_doubt or isinstance(overtaken, InDoubt)
+                continue
+            except Failure as failure:
+                if not in_doubt or failure.number in (422, 503):
+                    raise
+            raise Failure(504, "the command may have been carried out")
         raise Failure(503, "other writers were first, again and again")
 
     async def attempt(self, id, command, key, headers, body, codec):
@@ -175,10 +198,10 @@ class Host:
             sequence, known, reply = counter.keys[key]
             if known != digest:
                 raise Failure(422, "this key was used before, with another command or body")
-            return sequence, reply
+            return True, sequence, reply
         try:
-            expected = headers.get("Cb-Expect-Version")
-            if expected is not None and int(expected) != counter.version:
+            expected = number(headers, "Cb-Expect-Version")
+            if expected is not None and expected != counter.version:
                 raise Failure(412, f"the actor is at version {counter.version}, not {expected}")
             events, reply = counter.decide(command, codec.decode(body))
         except Failure as failure:
@@ -187,7 +210,7 @@ class Host:
             raise
         if not events:
             await self.check_newest(id, counter)
-            return counter.version, reply
+            return False, counter.version, reply
         commit = {
             "commit": uuid.uuid4().hex, "at": int(time.time() * 1000), "command": command,
             "key": key, "digest": digest, "events": events, "reply": reply,
@@ -197,7 +220,7 @@ class Host:
                 commit[field] = headers[header]
         sequence = await self.append(id, counter.version, commit)
         counter.advance(sequence, commit)
-        return sequence, reply
+        return True, sequence, reply
 
     async def check_newest(self, id, counter):
         """An answer that stores nothing rests on the state: it must be the newest one."""
@@ -207,9 +230,9 @@ class Host:
 
     async def answer(self, message):
         headers, told = message.headers or {}, {}
-        deadline = time.monotonic() + int(headers.get("Cb-Timeout-Ms", 10_000)) / 1000
         codec = Codec(None, b"")
         try:
+            deadline = time.monotonic() + number(headers, "Cb-Timeout-Ms", 10_000) / 1000
             tokens = message.subject.split(".")
             if len(tokens) != 4:
                 raise Failure(400, "a command's subject is cmd.<kind>.<id>.<command>: an id has no dots", field="id")
@@ -224,8 +247,9 @@ class Host:
         except Failure as failure:
             told["Nats-Service-Error-Code"], told["Nats-Service-Error"] = str(failure.number), str(failure)
             reply = failure.body
-        except NatsError as error:
-            failure = Failure(503, f"the journal cannot be reached: {error}")
+        except Exception as error:
+            # Whatever it was, nobody is left without an answer.
+            failure = Failure(503, f"the command could not be carried out now: {error}")
             told["Nats-Service-Error-Code"], told["Nats-Service-Error"] = "503", str(failure)
             reply = failure.body
         told["Content-Type"] = codec.name

@@ -103,7 +103,9 @@ def test_mistakes_are_told_as_everywhere(client, counter):
         (f"{counter}.burn", 1, {}, "404"),
         (f"{counter}.x.add", 1, {}, "400"),
         (f"{counter}.add", 0, {"Cb_Expect_Version": "1"}, "412"),
+        (f"{counter}.add", 0, {"Cb_Expect_Version": "x"}, "400"),
         (f"{counter}.add", 0, {"Cb_Timeout_Ms": "0"}, "504"),
+        (f"{counter}.add", 0, {"Cb_Timeout_Ms": "soon"}, "400"),
         (f"{counter}.add", "x" * 300_000, {}, "413"),
     ]:
         code, told, _ = client.run(client.ask(subject, body, **headers))

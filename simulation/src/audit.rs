@@ -75,7 +75,60 @@ impl Story {
         let holds = stock.values().all(|s| s.held.keys().all(|o| confirmed.contains(o.as_str())));
         let letters = |event| self.events("notice").filter(|(_, name, _)| *name == event).count();
         let all_told = letters("queued") >= outcomes.len() && letters("sent") == letters("queued");
-        all_ended && holds && all_told && outcomes.len() >= history.placed.len()
+        let payments = |event| self.events("payment").filter(|(_, n, _)| *n == event).count();
+        let all_paid = payments("requested") == payments("captured") + payments("declined")
+            && payments("refund_due") == self.refunded();
+        let all_taken = stock.values().all(|s| s.held.keys().all(|order| s.taken.contains(order)));
+        let is_all = outcomes.len() >= history.placed.len() && self.unconfirmed().is_empty();
+        all_ended && holds && all_told && all_paid && all_taken && is_all
+    }
+
+    /// Who holds each address, and whether that is confirmed.
+    fn holders(&self) -> BTreeMap<&str, (&str, bool)> {
+        let mut holders = BTreeMap::new();
+        for (email, name, fields) in self.events("email") {
+            let user = fields["user"].as_str().unwrap_or_default();
+            match name {
+                "claimed" | "confirmed" => drop(holders.insert(email, (user, name == "confirmed"))),
+                "released" => drop(holders.remove(email)),
+                _ => {}
+            }
+        }
+        holders
+    }
+
+    /// Registered users whose address is not, or not surely, their own.
+    fn unconfirmed(&self) -> Vec<String> {
+        let holders = self.holders();
+        let registered = self.events("user").filter(|(_, name, _)| *name == "registered");
+        let lacking = registered.filter(|(user, _, fields)| {
+            let email = fields["email"].as_str().unwrap_or_default();
+            holders.get(email) != Some(&(*user, true))
+        });
+        lacking.map(|(user, ..)| user.to_owned()).collect()
+    }
+
+    /// Every registered user has an address for good, and nobody lost one to another.
+    fn check_addresses(&mut self) {
+        let unconfirmed = self.unconfirmed();
+        if !unconfirmed.is_empty() {
+            self.wrong(format!("registered without an address of their own: {unconfirmed:?}"));
+        }
+        let mut confirmed: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (email, name, fields) in self.events("email") {
+            let user = fields["user"].as_str().unwrap_or_default();
+            let holder = confirmed.get(email).copied();
+            if holder.is_some_and(|holder| holder != user) {
+                found.push(format!("email/{email} is confirmed, and then {name} for another"));
+            }
+            match name {
+                "confirmed" => drop(confirmed.insert(email, user)),
+                "released" => drop(confirmed.remove(email)),
+                _ => {}
+            }
+        }
+        self.found.extend(found);
     }
 
     fn wrong(&mut self, text: String) {
@@ -91,6 +144,7 @@ impl Story {
         self.found.extend(history.wrong.iter().cloned());
         self.check_what_clients_were_told(history);
         self.check_keys();
+        self.check_addresses();
         self.check_orders(history);
         self.check_stock();
         self.check_money(accounts);
@@ -291,6 +345,10 @@ impl Story {
         self.commits.values().map(Vec::len).sum()
     }
 
+    pub(crate) fn refunded(&self) -> usize {
+        self.events("payment").filter(|(_, name, _)| *name == "refunded").count()
+    }
+
     pub(crate) fn ends(&self) -> (usize, usize) {
         (self.ended("confirmed").len(), self.ended("cancelled").len())
     }
@@ -303,6 +361,8 @@ pub(crate) struct Stock {
     available: u64,
     shipped: u64,
     held: BTreeMap<String, u64>,
+    /// The orders that what is held is sold to.
+    taken: BTreeSet<String>,
     wrong: Vec<String>,
 }
 
@@ -329,7 +389,16 @@ impl Stock {
                     self.wrong.push(format!("item/{sku} is held twice for {order}"));
                 }
             }
+            "taken" => {
+                if !self.held.contains_key(&order) {
+                    self.wrong.push(format!("item/{sku}: taken is what {order} did not hold"));
+                }
+                self.taken.insert(order);
+            }
             "released" | "shipped" => {
+                if name == "released" && self.taken.contains(&order) {
+                    self.wrong.push(format!("item/{sku} is released though {order} took it"));
+                }
                 if self.held.remove(&order) != Some(quantity) {
                     self.wrong.push(format!("item/{sku}: {name} what {order} did not hold"));
                 }

@@ -143,16 +143,16 @@ impl Client {
     {
         sleep(Duration::from_millis(self.dice.below(2_000))).await;
         let ask = self.bus.actor(id).ask(command.clone()).key(key.clone());
-        if let Ok((reply, position)) = ask.timeout(PATIENCE).positioned().await
-            && (&reply, &position) != first
-        {
-            self.history.wrong.push(format!(
-                "{}/{id}: the same key was answered {:?} at {}, then {reply:?} at {position}",
-                A::KIND,
-                first.0,
-                first.1
-            ));
-        }
+        let then = match ask.timeout(PATIENCE).positioned().await {
+            Ok((reply, position)) if (&reply, &position) == first => return,
+            Ok((reply, position)) => format!("{reply:?} at {position}"),
+            Err(error) if error.may_ask_again() => return,
+            Err(error) => error.to_string(),
+        };
+        let (kind, (reply, position)) = (A::KIND, first);
+        self.history.wrong.push(format!(
+            "{kind}/{id}: the same key was answered {reply:?} at {position}, then {then}"
+        ));
     }
 
     /// Puts the items on sale.
@@ -169,8 +169,12 @@ impl Client {
     /// Registers, then shops.
     pub(crate) async fn shop(&mut self, orders: u32) {
         let user = UserId::derived("u", &[&self.name]);
-        let email = EmailId::derived("e", &[&self.name]);
-        drop(self.ask(&email, &Claim { user: user.clone() }).await);
+        // All of them want the same address; one gets it.
+        let mut email = EmailId::derived("e", &["wanted"]);
+        if self.ask(&email, &Claim { user: user.clone() }).await.is_err() {
+            email = EmailId::derived("e", &[&self.name]);
+            drop(self.ask(&email, &Claim { user: user.clone() }).await);
+        }
         let register = Register {
             name: self.name.clone(),
             address: format!("{}@shop.example", self.name),

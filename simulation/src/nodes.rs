@@ -1,5 +1,7 @@
 //! The nodes of the shop: three, each hosting everything, replaced when they die.
 
+use std::time::Duration;
+
 use actors::{Mailer, Outbox, Outside, Role};
 use bus::{MemoryRows, Running, World};
 
@@ -55,7 +57,7 @@ impl Nodes {
         let outside = Outside { gateway: self.ledger.clone(), mailer };
         let host = actors::host(bus, &Role::ALL, outside).rows_in_memory_of(&place.disk);
         // One that dies while it starts never ends starting.
-        let started = tokio::time::timeout(std::time::Duration::from_secs(20), host.start()).await;
+        let started = tokio::time::timeout(Duration::from_secs(20), host.start()).await;
         place.running = match started {
             Ok(Ok(running)) => Some(running),
             Ok(Err(_)) | Err(_) => None,
@@ -84,8 +86,18 @@ impl Nodes {
         let Some(running) = self.places[which].running.take() else { return };
         let name = self.name(which);
         // A node that is paused or cut off takes its time; no longer than a person would wait.
-        drop(tokio::time::timeout(std::time::Duration::from_secs(40), running.stop()).await);
+        drop(tokio::time::timeout(Duration::from_secs(40), running.stop()).await);
         world.kill(&name);
+        self.replace_the_dead(world).await;
+    }
+
+    /// All nodes die, and nobody is there for that long.
+    pub(crate) async fn leave_alone(&mut self, world: &World, span: Duration) {
+        for place in &mut self.places {
+            drop(place.running.take());
+            world.kill(&place.world_name());
+        }
+        tokio::time::sleep(span).await;
         self.replace_the_dead(world).await;
     }
 

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use actors::payments::{
     Charge, Charged, Gateway, GatewayError, PaymentId, SimulatedGateway, Verdict,
 };
@@ -20,42 +22,75 @@ pub(crate) struct Account {
     pub(crate) given_back: i64,
 }
 
+/// How long a gateway that is away at first stays away: orders expire before it is back.
+const AWAY: Duration = Duration::from_secs(20 * 60);
+
 /// A gateway that answers as the documented cards say, sometimes late, and remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     gateway: SimulatedGateway,
+    back_at: Instant,
     accounts: Mutex<BTreeMap<PaymentId, Account>>,
 }
 
 impl Ledger {
+    pub(crate) fn new(is_away: bool) -> Self {
+        let away = if is_away { AWAY } else { Duration::ZERO };
+        let back_at = Instant::now() + away;
+        let (gateway, accounts) = Default::default();
+        Self { inner: Arc::new(Inner { gateway, back_at, accounts }) }
+    }
+
+    fn check_is_there(&self) -> Result<(), GatewayError> {
+        if Instant::now() < self.inner.back_at {
+            return Err(GatewayError::Unavailable("it is away".to_owned()));
+        }
+        Ok(())
+    }
+
     fn accounts(&self) -> MutexGuard<'_, BTreeMap<PaymentId, Account>> {
         self.inner.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was done for each payment.
-    pub(crate) fn read(&self) -> BTreeMap<PaymentId, Account> {
-        self.accounts().clone()
+    pub(crate) fn read(&self) -> BTreeMap<String, Account> {
+        let accounts = self.accounts();
+        accounts.iter().map(|(id, account)| (id.to_string(), account.clone())).collect()
     }
 }
 
 impl Gateway for Ledger {
     async fn charge(&self, charge: &Charge) -> Result<Verdict, GatewayError> {
         tokio::time::sleep(Duration::from_millis(20)).await;
+        self.check_is_there()?;
         let verdict = self.inner.gateway.charge(charge).await?;
         if let Verdict::Approved { .. } = verdict {
-            self.accounts().entry(charge.key.clone()).or_default().taken = charge.amount.amount;
+            let mut accounts = self.accounts();
+            once(&mut accounts.entry(charge.key.clone()).or_default().taken, charge.amount.amount);
         }
         Ok(verdict)
     }
 
     async fn give_back(&self, charged: &Charged) -> Result<(), GatewayError> {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        self.accounts().entry(charged.key.clone()).or_default().given_back = charged.amount.amount;
+        self.check_is_there()?;
+        let mut accounts = self.accounts();
+        once(
+            &mut accounts.entry(charged.key.clone()).or_default().given_back,
+            charged.amount.amount,
+        );
         Ok(())
+    }
+}
+
+/// The same amount under the same key moves once; another one is a mistake, and shows.
+fn once(moved: &mut i64, amount: i64) {
+    if *moved != amount {
+        *moved += amount;
     }
 }

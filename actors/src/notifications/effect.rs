@@ -62,7 +62,7 @@ impl SendNotice {
         match self.mailer.send(mail).await {
             Ok(()) => then.ask(notice, &Sent {}),
             Err(NotSent::Ever(reason)) => then.ask(notice, &GiveUp { reason }),
-            Err(NotSent::Now(why)) => return Err(Retry::because(why)),
+            Err(NotSent::Now(why)) => return Err(Retry::unreachable(why)),
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl SendNotice {
 
 async fn is_settled(bus: &Bus, notice: &NoticeId) -> Result<bool, Retry> {
     let status = bus.actor(notice).ask(Show {}).timeout(MAIL_ASK_TIMEOUT).await;
-    match status.map_err(Retry::because)? {
+    match status.map_err(Retry::unreachable)? {
         NoticeStatus::Queued => Ok(false),
         NoticeStatus::Sent | NoticeStatus::GivenUp { .. } => Ok(true),
     }
@@ -80,6 +80,6 @@ async fn profile(bus: &Bus, user: &UserId) -> Result<Option<Profile>, Retry> {
     match bus.actor(user).ask(users::Show {}).timeout(MAIL_ASK_TIMEOUT).await {
         Ok(profile) => Ok(Some(profile)),
         Err(bus::AskError::Refused(UserError::UnknownUser)) => Ok(None),
-        Err(error) => Err(Retry::because(error)),
+        Err(error) => Err(Retry::unreachable(error)),
     }
 }

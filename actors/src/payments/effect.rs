@@ -47,14 +47,14 @@ impl<G: Gateway> Effect<Payment> for ChargeCard<G> {
 impl<G: Gateway> ChargeCard<G> {
     async fn charge(&self, charge: Charge, then: &mut Then) -> Result<(), Retry> {
         let verdict = timeout(GATEWAY_TIMEOUT, self.gateway.charge(&charge)).await;
-        let verdict = verdict.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::because)?;
+        let verdict = verdict.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::unreachable)?;
         tell(&charge.key, verdict, then);
         Ok(())
     }
 
     async fn give_back(&self, charged: Charged, then: &mut Then) -> Result<(), Retry> {
         let given = timeout(GATEWAY_TIMEOUT, self.gateway.give_back(&charged)).await;
-        given.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::because)?;
+        given.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::unreachable)?;
         then.ask(&charged.key, &ConfirmRefund { receipt: charged.receipt });
         Ok(())
     }
@@ -130,14 +130,14 @@ mod tests {
         assert_eq!(then.asked().collect::<Vec<_>>(), [("payment", "o-1", "confirm_refund")]);
         let silent = ChargeCard { gateway: Scripted(None) };
         let retry = silent.give_back(charged(), &mut then).await;
-        assert_eq!(retry, Err(Retry::because(GatewayError::TimedOut)));
+        assert_eq!(retry, Err(Retry::unreachable(GatewayError::TimedOut)));
         assert_eq!(then.asked().count(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_answered_is_asked_again() {
         let out = GatewayError::Unavailable("503".to_owned());
-        assert_eq!(asked(Some(Err(out.clone()))).await, Err(Retry::because(out)));
-        assert_eq!(asked(None).await, Err(Retry::because(GatewayError::TimedOut)));
+        assert_eq!(asked(Some(Err(out.clone()))).await, Err(Retry::unreachable(out)));
+        assert_eq!(asked(None).await, Err(Retry::unreachable(GatewayError::TimedOut)));
     }
 }

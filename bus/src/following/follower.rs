@@ -77,6 +77,8 @@ struct State {
     done: BTreeSet<u64>,
     /// Whether nothing was done since what is done was removed.
     is_swept: bool,
+    /// Up to here, what is done was removed.
+    swept_to: u64,
 }
 
 /// A delivery, and whether it is still ours.
@@ -272,10 +274,14 @@ impl Work {
     }
 
     async fn sweep(&self) {
-        let up_to = self.bus.post().sweep(&self.follower.source).await;
+        let swept = self.state().swept_to;
+        let swept = self.bus.post().sweep(&self.follower.source, swept).await;
         let mut state = self.state();
-        match up_to {
-            Ok(up_to) => state.is_swept &= state.done.last().is_none_or(|last| *last <= up_to),
+        match swept {
+            Ok(to) => {
+                state.swept_to = to;
+                state.is_swept &= state.done.last().is_none_or(|last| *last <= to);
+            }
             Err(error) => {
                 state.is_swept = false;
                 debug!(follower = self.follower.name, %error, "what is done is removed later");

@@ -58,7 +58,8 @@ impl Trouble {
 
 impl From<Retry> for Trouble {
     fn from(retry: Retry) -> Self {
-        Self { after: retry.after, ..Self::because(retry.reason) }
+        let Retry { reason, after, is_unreachable } = retry;
+        Self { after, is_unreachable, ..Self::because(reason) }
     }
 }
 

@@ -85,5 +85,7 @@ pub(crate) trait Post: Debug + Send + Sync + 'static {
 
     /// Removes for good what the source's follower has acknowledged without a gap, and returns
     /// the last sequence of that: many at once, where each alone would be a write of its own.
-    fn sweep<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<u64, ReadError>>;
+    /// Up to `swept` that has been done already.
+    fn sweep<'a>(&'a self, source: &'a Source, swept: u64)
+    -> BoxFuture<'a, Result<u64, ReadError>>;
 }

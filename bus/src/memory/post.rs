@@ -192,7 +192,7 @@ impl Post for Connection {
         Box::pin(Connection::read(self, move |state| Ok(state.stream(&stream)?.remove(sequence))))
     }
 
-    fn sweep<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<u64, ReadError>> {
+    fn sweep<'a>(&'a self, source: &'a Source, _: u64) -> BoxFuture<'a, Result<u64, ReadError>> {
         let source = source.clone();
         Box::pin(Connection::read(self, move |state| {
             Ok(state.stream(&source.stream)?.sweep(&source.follower))

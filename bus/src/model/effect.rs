@@ -37,12 +37,22 @@ pub struct Retry {
     pub reason: String,
     /// The shortest pause before the next try, if the outside world named one.
     pub after: Option<Duration>,
+    /// Whether the outside world could not be reached: it is waited for much longer than what
+    /// fails is tried again, see [`Patience`](crate::Patience).
+    pub is_unreachable: bool,
 }
 
 impl Retry {
     /// Try again later because of `reason`.
     #[must_use]
     pub fn because(reason: impl ToString) -> Self {
-        Self { reason: reason.to_string(), after: None }
+        Self { reason: reason.to_string(), after: None, is_unreachable: false }
+    }
+
+    /// Try again later, for as long as a target that is away is waited for: nothing was wrong
+    /// with what was to be done.
+    #[must_use]
+    pub fn unreachable(reason: impl ToString) -> Self {
+        Self { is_unreachable: true, ..Self::because(reason) }
     }
 }

@@ -206,7 +206,14 @@ impl<A: Actor> Activation<A> {
         door: &Door<A>,
         command: &Command,
     ) -> Result<Attempt, Failure> {
-        if let Some(commit) = repeat::commit_of(home, &self.id, &mut self.keys, command).await? {
+        let found = match repeat::commit_of(home, &self.id, &mut self.keys, command).await {
+            // The search took too long, and the state is as good as before.
+            Err(failure) if failure.status == Status::Expired => {
+                return Ok(Attempt::Unstored(self.answer(home, Err(failure))));
+            }
+            found => found?,
+        };
+        if let Some(commit) = found {
             return Ok(Attempt::Answered(repeat::recorded_answer(home, door, command, &commit)));
         }
         if let Some((arming, _)) = Arming::behind(command.key.as_str(), &home.shard.stream)
@@ -253,14 +260,12 @@ impl<A: Actor> Activation<A> {
             Ok(body) => body,
             Err(failure) => return Ok(Attempt::Unstored(self.answer(home, Err(failure)))),
         };
-        let forgetful = Plant::NoKeyRecord.is_here().then(|| home.ambient.key());
-        let key = forgetful.as_ref().unwrap_or(&command.key);
         let commit = Stored {
             shape: A::SHAPE,
             commit: home.ambient.token().into(),
             at: now,
             command: command.name.clone(),
-            key: key.as_str().into(),
+            key: command.key.as_str().into(),
             digest: command.digest().into(),
             cause: command.headers.cause.clone(),
             principal: command.headers.principal.clone(),

@@ -16,6 +16,7 @@ use crate::{
         command::Command,
         keys::{KeyMemory, Recall, Remembered},
     },
+    planted::Plant,
     wire::{
         envelope::Answer,
         failure::{Failure, Status},
@@ -29,6 +30,9 @@ pub(crate) async fn commit_of<A: Actor>(
     keys: &mut KeyMemory,
     command: &Command,
 ) -> Result<Option<Entry>, Failure> {
+    if Plant::NoKeyRecord.is_here() {
+        return Ok(None);
+    }
     let unreadable = |e: ReadError| Failure::new(Status::Unavailable, e.to_string());
     let key = command.key.as_str();
     // A key that does not say so was first sent now; one that we made ourselves is new.
@@ -156,4 +160,34 @@ pub(crate) fn recorded_answer<A: Actor>(
 /// What identifies a stored commit; none for what is no commit.
 pub(crate) fn identity(entry: &Entry) -> Option<Identity> {
     rmp_serde::from_slice(&entry.bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{
+        model::id::Key,
+        node::command::deadline,
+        wire::{encoding::Encoding, envelope::RequestHeaders},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_ends_with_its_commands_budget() {
+        let (began, budget) = (Instant::now(), Duration::from_secs(3));
+        let command = Command {
+            name: "add".into(),
+            headers: RequestHeaders::default(),
+            key: Key::random(),
+            encoding: Encoding::Json,
+            body: Bytes::new(),
+            deadline: deadline(Some(budget)),
+        };
+        let failure = in_time(&command, std::future::pending::<()>()).await.expect_err("too long");
+        assert_eq!((failure.status, began.elapsed()), (Status::Expired, budget));
+    }
 }

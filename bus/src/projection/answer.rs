@@ -44,8 +44,9 @@ pub(crate) struct Server<P> {
     bus: Bus,
     /// What pushes to watchers, until they end.
     tasks: TaskTracker,
-    /// For all that is to be answered.
+    /// For queries to be answered.
     room: Arc<Semaphore>,
+    renewals: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     /// For what is looked up at the same time.
     permits: Arc<Semaphore>,
@@ -63,13 +64,17 @@ enum Outcome {
 impl<P: Projection> AnswerQueries for Server<P> {
     fn take(self: Arc<Self>, inbound: Inbound) {
         let (server, tasks) = (self.clone(), self.tasks.clone());
-        if let Ok(place) = self.room.clone().try_acquire_owned() {
-            tasks.spawn(async move {
-                if subject::is_watch(&inbound.message.subject) {
+        if subject::is_watch(&inbound.message.subject) {
+            // It waits for nothing, and one that is refused costs its sender a whole query.
+            if let Ok(renewing) = self.renewals.clone().try_acquire_owned() {
+                tasks.spawn(async move {
                     server.renew_one(inbound).await;
-                } else {
-                    server.answer_one(inbound).await;
-                }
+                    drop(renewing);
+                });
+            }
+        } else if let Ok(place) = self.room.clone().try_acquire_owned() {
+            tasks.spawn(async move {
+                server.answer_one(inbound).await;
                 drop(place);
             });
         } else if let Ok(refusing) = self.refusals.clone().try_acquire_owned() {
@@ -105,10 +110,11 @@ impl<P: Projection> AnswerQueries for Server<P> {
 impl<P: Projection> Server<P> {
     pub(crate) fn new(view: Arc<View<P>>, bus: Bus, tasks: TaskTracker) -> Self {
         let room = Arc::new(Semaphore::new(QUERIES_WAITING_MAX));
+        let renewals = Arc::new(Semaphore::new(WATCHES_MAX));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         let permits = Arc::new(Semaphore::new(QUERIES_MAX));
         let tally = Arc::new(Tally::new(&QUERIES));
-        Self { view, bus, tasks, room, refusals, permits, tally }
+        Self { view, bus, tasks, room, renewals, refusals, permits, tally }
     }
 
     async fn answer_one(self: Arc<Self>, inbound: Inbound) {

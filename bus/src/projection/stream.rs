@@ -93,6 +93,8 @@ impl<P: Projection> OneStream<P> {
                 }
                 pace.log::<P>(stream, checkpoint.sequence);
                 if let Some(stuck) = stuck {
+                    // Elsewhere rows may go on: who watches asks anew.
+                    self.view.watches.end_all("the rows are not kept up to date here");
                     return Err(Trouble::Journal(stuck.into()));
                 }
             }

@@ -1,6 +1,6 @@
 //! Registering and logging in.
 
-use actors::users::{Claim, Grant, UserId, UserRole};
+use actors::users::{Claim, Confirm, EmailId, Grant, Release, UserId, UserRole};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -53,6 +53,27 @@ async fn a_stranger_learns_nothing_from_a_failed_log_in() {
     let unknown = log_in(&shop, "bob@example.org", "battery staple").await;
     unknown.expect_error(401, "BAD_CREDENTIALS", None);
     assert_eq!(wrong.body, unknown.body);
+}
+
+#[tokio::test]
+async fn a_repeat_does_not_register_with_an_address_that_is_another_s_by_now() {
+    let shop = Shop::open().await;
+    let key = fresh("k-");
+    let ann = register(&shop, "ann@example.org", "correct horse", Some(&key)).await.expect(201);
+    let again = register(&shop, "ann@example.org", "correct horse", Some(&key)).await.expect(201);
+    assert_eq!(again, ann);
+    let history = shop.bus.history("user", ann["id"].as_str().expect("an id"), 0).await;
+    let registered = &history.expect("readable")[0].events[0]["registered"];
+    let email = EmailId::parse(registered["email"].as_str().expect("an id")).expect("an id");
+    let user = UserId::parse(ann["id"].as_str().expect("an id")).expect("an id");
+    // Surely confirmed by now: the saga's confirmation, too, has nothing left to do.
+    shop.bus.actor(&email).ask(Confirm { user: user.clone() }).await.expect("confirmed");
+    shop.bus.actor(&email).ask(Release { user }).await.expect("released");
+    let bob = register(&shop, "ann@example.org", "battery staple", None).await.expect(201);
+    assert_ne!(bob["id"], ann["id"]);
+    let late = register(&shop, "ann@example.org", "correct horse", Some(&key)).await;
+    late.expect_error(409, "EMAIL_TAKEN", Some("email"));
+    log_in(&shop, "ann@example.org", "battery staple").await.expect(201);
 }
 
 #[tokio::test]

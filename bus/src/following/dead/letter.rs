@@ -47,6 +47,9 @@ pub struct DeadLetter {
     pub headers: Vec<(String, String)>,
     /// Its own body, byte for byte.
     pub body: Bytes,
+    /// Whether body and headers were too large to be kept: it can only be carried out again
+    /// with another body.
+    pub is_cut: bool,
 }
 
 impl fmt::Debug for DeadLetter {
@@ -109,6 +112,7 @@ pub(super) fn without_contents(letter: Letter) -> Letter {
     }
     let error = letter.headers.get(subject::DEAD_ERROR).map_or("", HeaderValue::as_str);
     headers.insert(subject::DEAD_ERROR, one_line(&format!("too large to be kept here: {error}")));
+    headers.insert(subject::DEAD_CUT, "yes");
     Letter { headers, body: Bytes::new(), ..letter }
 }
 
@@ -131,6 +135,7 @@ pub(super) fn read(entry: &Entry) -> Option<DeadLetter> {
         trace: text(subject::TRACE).map(Into::into),
         headers: listed(&own_headers(&entry.headers)),
         body: entry.bytes.clone(),
+        is_cut: entry.headers.get(subject::DEAD_CUT).is_some(),
     })
 }
 

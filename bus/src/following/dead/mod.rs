@@ -82,8 +82,8 @@ impl DeadLetters {
     /// the letter is gone when it has succeeded. If it fails again the letter stays.
     ///
     /// # Errors
-    /// [`Error::NoDeadLetter`] if there is none of this number, [`Error::Journal`] if it cannot
-    /// be read or stored now.
+    /// [`Error::NoDeadLetter`] if there is none of this number, [`Error::Mended`] if it is cut,
+    /// [`Error::Journal`] if it cannot be read or stored now.
     pub async fn replay(&self, id: u64) -> Result<(), Error> {
         self.store_again(id, None).await
     }
@@ -120,6 +120,10 @@ impl DeadLetters {
     async fn store_again(&self, id: u64, json: Option<&Value>) -> Result<(), Error> {
         let entry = self.entry(id).await?;
         let dead = letter::read(&entry).ok_or(Error::NoDeadLetter(id))?;
+        if dead.is_cut && json.is_none() {
+            let text = "what it held was too large to be kept: it needs a body";
+            return Err(Error::Mended(text.to_owned()));
+        }
         let mended = json.map(|json| letter::mend(&dead, json)).transpose()?;
         let again = letter::again_letter(&entry, mended).ok_or(Error::NoDeadLetter(id))?;
         // Stored twice, it is carried out twice, with the same keys.

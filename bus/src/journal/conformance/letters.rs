@@ -135,7 +135,7 @@ pub(super) async fn only_what_is_acknowledged_is_swept(bench: &mut dyn Bench) {
         filter: Some(filter.as_str().into()),
         follower: "due-l-own".into(),
     };
-    settle(|| client.post.sweep(&source)).await;
+    settle(|| client.post.sweep(&source, 0)).await;
     let left = async |filter: &str| texts(&listed(&client, subject::TIMER_STREAM, filter).await);
     assert_eq!(left(&filter).await, ["1", "3", "4"], "nobody has acknowledged any");
     let mut deliveries = deliver(&client, &source).await;
@@ -143,13 +143,13 @@ pub(super) async fn only_what_is_acknowledged_is_swept(bench: &mut dyn Bench) {
     let held = super::next(&mut deliveries).await;
     assert_eq!(take(&mut deliveries, 1).await, ["4"]);
     eventually("what is acknowledged without a gap is gone", async || {
-        settle(|| client.post.sweep(&source)).await;
+        settle(|| client.post.sweep(&source, 0)).await;
         (left(&filter).await == ["3", "4"]).then_some(())
     })
     .await;
     held.receipt.done().await;
     eventually("all are gone", async || {
-        settle(|| client.post.sweep(&source)).await;
+        settle(|| client.post.sweep(&source, 0)).await;
         left(&filter).await.is_empty().then_some(())
     })
     .await;

@@ -28,6 +28,9 @@ struct ApiError {
     description: String,
 }
 
+/// The message is larger than its stream allows, or its headers are larger than any may be.
+const TOO_LARGE: [u64; 2] = [10_054, 10_097];
+
 /// Wrong last sequence; the same while another write to the subject is under way; a duplicate
 /// under way; temporarily unavailable. After each of them the truth is in the stream.
 const CONFLICTS: [u64; 4] = [10071, 10164, 10158, 10163];
@@ -76,6 +79,7 @@ impl NatsJournal {
             }),
             None => Err(AppendError::Unknown),
             Some(error) if CONFLICTS.contains(&error.err_code) => Err(AppendError::Conflict),
+            Some(error) if TOO_LARGE.contains(&error.err_code) => Err(AppendError::TooLarge),
             Some(error) => {
                 Err(AppendError::Refused(format!("{} ({})", error.description, error.err_code)))
             }

@@ -87,7 +87,11 @@ impl Post for NatsJournal {
         })
     }
 
-    fn sweep<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<u64, ReadError>> {
+    fn sweep<'a>(
+        &'a self,
+        source: &'a Source,
+        swept: u64,
+    ) -> BoxFuture<'a, Result<u64, ReadError>> {
         Box::pin(async move {
             let Source { stream, filter, follower } = source;
             let fault = |e: &dyn std::fmt::Display| ReadError(format!("{stream}/{follower}: {e}"));
@@ -98,7 +102,7 @@ impl Post for NatsJournal {
                 Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => 0,
                 Err(error) => return Err(fault(&error)),
             };
-            if floor > 0 {
+            if floor > swept {
                 let verb = format!("STREAM.PURGE.{stream}");
                 let query = json!({"filter": filter.as_deref().unwrap_or(">"), "seq": floor + 1});
                 let _: Option<Removed> = self.api(&verb, &query).await?;

@@ -40,6 +40,8 @@ pub(crate) const DEAD_SUBJECT: &str = "Cb-Dead-Subject";
 pub(crate) const DEAD_SEQ: &str = "Cb-Dead-Seq";
 /// Why it could not be carried out.
 pub(crate) const DEAD_ERROR: &str = "Cb-Dead-Error";
+/// In a dead letter that holds nothing of the delivery itself, because that was too large.
+pub(crate) const DEAD_CUT: &str = "Cb-Dead-Cut";
 /// How often it was tried.
 pub(crate) const DEAD_ATTEMPTS: &str = "Cb-Dead-Attempts";
 /// When it failed first and last, in milliseconds since 1970.

@@ -88,6 +88,7 @@ fn the_wires_page_names_every_header_and_stream() {
         DEAD_SUBJECT,
         DEAD_SEQ,
         DEAD_ERROR,
+        DEAD_CUT,
         DEAD_ATTEMPTS,
         DEAD_FIRST,
         DEAD_LAST,
