@@ -181,8 +181,8 @@ pub const FOLLOWER_PARALLEL_MAX: usize = 64;
 /// A delivery not acknowledged for this long is delivered again; those worked on are renewed
 /// before. It is no measure of failover: whoever takes over is given all that is not
 /// acknowledged at once. So it is long enough that what waits behind a failing commit is not
-/// delivered over and over.
-pub const ACK_WAIT: Duration = Duration::from_secs(30);
+/// delivered over and over. In this crate's own unit tests less, because they wait for it.
+pub const ACK_WAIT: Duration = Duration::from_secs(if cfg!(test) { 12 } else { 30 });
 
 /// How long the one client that is given a follower's deliveries may be silent before another
 /// one is: the failover time after a kill, and the longest pause that is survived.

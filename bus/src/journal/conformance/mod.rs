@@ -15,7 +15,11 @@ mod surviving;
 use std::{io::Write, panic::AssertUnwindSafe, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::BoxStream};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::LocalBoxFuture,
+    stream::{BoxStream, unfold},
+};
 use nats_server::{TestCluster, TestServer};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -96,8 +100,10 @@ async fn hold_to_promises(bench: &mut dyn Bench) {
     let mut broken = Vec::new();
     for promise in PROMISES.iter().filter(|promise| promise.name.contains(&only)) {
         let (name, on) = (promise.name.replace('_', " "), bench.name());
+        let began = Instant::now();
         let kept = AssertUnwindSafe((promise.keep)(bench)).catch_unwind().await.is_ok();
-        say(&format!("promise {} {on}: {name}", if kept { "✓" } else { "✗" }));
+        let (mark, took) = (if kept { "✓" } else { "✗" }, began.elapsed().as_secs());
+        say(&format!("promise {mark} {on}: {name} ({took} s)"));
         if !kept {
             broken.push(promise.name);
         }
@@ -208,8 +214,24 @@ fn source(shard: &Shard, follower: &str) -> Source {
 
 type Deliveries = BoxStream<'static, Result<Delivery, ReadError>>;
 
+/// Before the first delivery a fault is none: a cluster may just be choosing who leads.
 async fn deliver(client: &Client, source: &Source) -> Deliveries {
-    settle(|| client.journal.deliver(source)).await
+    let (journal, source) = (client.journal.clone(), source.clone());
+    let first = settle(|| journal.deliver(&source)).await;
+    let deliveries = unfold((first, true), move |(mut deliveries, is_fresh)| {
+        let (journal, source) = (journal.clone(), source.clone());
+        async move {
+            loop {
+                match deliveries.next().await {
+                    Some(Err(_)) if is_fresh => {
+                        deliveries = settle(|| journal.deliver(&source)).await;
+                    }
+                    next => return next.map(|next| (next, (deliveries, false))),
+                }
+            }
+        }
+    });
+    deliveries.boxed()
 }
 
 async fn next(deliveries: &mut Deliveries) -> Delivery {
