@@ -19,9 +19,12 @@ async fn a_paused_owner_holds_nobody_up_and_its_late_writes_are_refused() {
     let mut fleet = Fleet::start().await;
     let load = Load::start(&fleet).await;
     // Each of them owns some of the items, and has some of their commands in its hands.
-    for pause in [Duration::from_secs(4), last] {
+    for (number, pause) in (1..).zip([Duration::from_secs(4), last]) {
         load.wait_for_more(500).await;
+        let burst = load.burst(number);
+        load.wait_for_more(5).await;
         fleet.pause(0, pause).await;
+        burst.await.unwrap();
     }
     load.wait_for_more(500).await;
     let told = load.stop().await;

@@ -13,6 +13,7 @@ use std::{
 
 use actors::inventory::{Item, Receive};
 use bus::{Bus, Connect, Id, Key};
+use futures_util::future::join_all;
 use nats_server::{Options, Server};
 use serde_json::json;
 
@@ -28,6 +29,7 @@ const ITEMS: u64 = 12;
 /// Every so many requests of a client, one is an order.
 const ORDER_EVERY: u64 = 40;
 const STOCK: u64 = 100_000;
+const BURST: u64 = 1_000;
 
 /// All processes, and what has become of those that were ended.
 pub struct Fleet {
@@ -179,6 +181,7 @@ pub struct Load {
     stop: Arc<AtomicBool>,
     pub count: Arc<AtomicU64>,
     told: Arc<Mutex<Told>>,
+    bus: Bus,
     clients: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -207,7 +210,7 @@ impl Load {
             })
         });
         let clients = clients.collect();
-        Self { stop, count, told, clients }
+        Self { stop, count, told, bus, clients }
     }
 
     /// Waits until the clients have been answered some more times: there is a load.
@@ -219,6 +222,15 @@ impl Load {
             (self.count.load(Ordering::Relaxed) >= enough).then_some(())
         })
         .await;
+    }
+
+    /// Many commands at once, so that every node has some in its hands for a while.
+    pub fn burst(&self, number: u64) -> tokio::task::JoinHandle<()> {
+        let (bus, told) = (self.bus.clone(), self.told.clone());
+        tokio::spawn(async move {
+            let commands = (0..BURST).map(|n| command(&bus, CLIENTS + n, number, &told));
+            join_all(commands).await;
+        })
     }
 
     pub async fn stop(self) -> Told {
