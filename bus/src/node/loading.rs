@@ -17,10 +17,7 @@ use crate::{
         repeat::identity,
         snapshot::{self, Snapshot},
     },
-    wire::{
-        encoding::Encoding,
-        failure::{Failure, Status},
-    },
+    wire::failure::{Failure, Status},
 };
 
 /// Why an actor could not be loaded.
@@ -125,7 +122,7 @@ impl<A: Actor> Activation<A> {
             }
         }
         let [folded, restored] =
-            [&folded, restored].map(|one| Encoding::MessagePack.encode(&one.state).ok());
+            [&folded, restored].map(|one| crate::Encoding::MessagePack.encode(&one.state).ok());
         Ok(folded == restored)
     }
 
