@@ -7,7 +7,7 @@ use std::{
 
 use nats_server::TestServer;
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     Actor, Bus, Connect, Context, Fold, Handle, Host, Id, IndexEntry, MemoryRows, Position,
@@ -172,13 +172,16 @@ async fn a_fold_that_panics_stops_before_the_commit_and_throws_nothing_away() {
     let node = host.projection::<FrailCard, Lamp>().start().await.expect("starts");
     // Lamp after lamp; the fifth lighting of the first is commit 41.
     let last = light(&bus, 45).await;
-    let stream = loop {
-        let progress = node.projections().await.remove(0);
-        if progress.streams[0].folded >= 40 {
-            break progress.streams[0].clone();
+    let stopped = async {
+        loop {
+            let progress = node.projections().await.remove(0);
+            if progress.streams[0].folded >= 40 {
+                return progress.streams[0].clone();
+            }
+            sleep(Duration::from_millis(10)).await;
         }
-        sleep(Duration::from_millis(10)).await;
     };
+    let stream = timeout(Duration::from_secs(30), stopped).await.expect("it comes so far");
     assert_eq!((stream.folded, stream.skipped), (40, 0));
     IS_FRAIL.store(false, Ordering::SeqCst);
     let list = bus.rows::<FrailCard>().list(Selection::all()).after(&last);
