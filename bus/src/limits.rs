@@ -93,6 +93,20 @@ pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts of one ask.
 pub const ASK_AGAIN_AFTER_MAX: Duration = Duration::from_millis(500);
 
+/// Commits one atomic batch may have: the server's limit.
+pub const BATCH_MAX: usize = 1_000;
+
+/// Bytes of the commits that are sent together, as a batch or one by one.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Commands an actor decides one after another before it waits for their commits. More would
+/// have the first wait for the last; it is a share of [`BATCH_MAX`], so that one hot actor leaves
+/// room for others.
+pub const TURN_MAX: usize = 256;
+
+/// Bytes of commits after which an actor decides no more before it waits for them.
+pub const TURN_BYTES_MAX: usize = 1024 * 1024;
+
 /// How long an append waits for the journal's acknowledgement before the conflict rule decides.
 pub const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -221,14 +221,10 @@ impl Bus {
 
     /// What an actor of the shard needs of the bus.
     pub(crate) fn home(&self, shard: Shard) -> Home {
-        Home {
-            journal: self.inner.journal.clone(),
-            cells: self.inner.cells.clone(),
-            ambient: self.inner.ambient.clone(),
-            placement: self.inner.placement.clone(),
-            counters: self.counters(&shard.kind),
-            shard,
-        }
+        let Inner { journal, cells, ambient, placement, .. } = &*self.inner;
+        let counters = self.counters(&shard.kind);
+        let (ambient, placement) = (ambient.clone(), placement.clone());
+        Home::new((journal.clone(), cells.clone()), ambient, placement, counters, shard)
     }
 
     /// What happened to the actors of `kind` in this process.

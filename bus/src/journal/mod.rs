@@ -8,6 +8,7 @@
 pub(crate) mod cells;
 #[cfg(test)]
 mod conformance;
+pub(crate) mod group;
 pub(crate) mod nats;
 pub(crate) mod post;
 
@@ -53,6 +54,16 @@ pub(crate) struct Batch {
     pub(crate) is_last: bool,
 }
 
+/// A commit to be stored together with others.
+#[derive(Debug, Clone)]
+pub(crate) struct Proposal {
+    pub(crate) id: Arc<str>,
+    /// Where the actor's last commit must be (0: none yet); none for a commit that comes behind
+    /// another one of its actor among those that are stored together.
+    pub(crate) expected: Option<u64>,
+    pub(crate) bytes: Bytes,
+}
+
 /// Why a commit was not, or may not have been, stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AppendError {
@@ -96,6 +107,16 @@ pub(crate) trait Journal: Debug + Send + Sync + 'static {
         id: &'a str,
         expected: u64,
         commit: Bytes,
+    ) -> BoxFuture<'a, Result<u64, AppendError>>;
+
+    /// Stores all of these commits or none, in their order and one right behind the other, if the
+    /// last commit of each actor is where it is expected. Returns the first one's sequence, once
+    /// all are on disk. [`AppendError::Unknown`] means that all are stored, or none. At most
+    /// [`BATCH_MAX`](crate::limits::BATCH_MAX).
+    fn append_all<'a>(
+        &'a self,
+        shard: &'a Shard,
+        proposals: Vec<Proposal>,
     ) -> BoxFuture<'a, Result<u64, AppendError>>;
 
     /// The actor's next commits after sequence `after`. May lag behind the latest write; an

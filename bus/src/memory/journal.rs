@@ -1,6 +1,6 @@
 //! The journal in memory: as [`Journal`] promises it, with JetStream's way of redelivering.
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::ready, sync::Arc, time::Duration};
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -13,7 +13,10 @@ use super::{
     stream::{Kept, Stream},
 };
 use crate::{
-    journal::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source},
+    journal::{
+        AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, Proposal, ReadError,
+        Source,
+    },
     limits::LOAD_BATCH,
     model::time::Timestamp,
     wire::{
@@ -28,12 +31,18 @@ const STALE_MAX: u64 = 3;
 /// How long a commit may be taken and not yet be read.
 const SLOW_MAX: Duration = Duration::from_millis(500);
 
-/// A commit on its way to its stream.
+/// Commits on their way to their stream: all are stored, or none.
+#[derive(Debug)]
+struct Commits {
+    stream: Arc<str>,
+    all: Vec<Commit>,
+}
+
 #[derive(Debug)]
 struct Commit {
-    stream: Arc<str>,
     subject: Arc<str>,
-    expected: u64,
+    /// None behind another one of the same subject.
+    expected: Option<u64>,
     bytes: Bytes,
 }
 
@@ -50,39 +59,61 @@ impl State {
         }
     }
 
-    fn append(&mut self, commit: Commit) -> Result<u64, AppendError> {
+    /// Stores all of them; the first one's sequence.
+    fn append(&mut self, commits: Commits) -> Result<u64, AppendError> {
         let at = self.now();
-        let stream = self.checked(&commit)?;
-        let Commit { subject, bytes, .. } = commit;
-        Ok(stream.store(Kept { subject, headers: HeaderMap::new(), bytes, at }))
+        if commits.all.len() > 1 {
+            self.count("batch");
+        }
+        let stream = self.checked(&commits)?;
+        let first = stream.last + 1;
+        for Commit { subject, bytes, .. } in commits.all {
+            stream.store(Kept { subject, headers: HeaderMap::new(), bytes, at });
+        }
+        Ok(first)
     }
 
-    /// The commit's stream, if it takes the commit now.
-    fn checked(&mut self, commit: &Commit) -> Result<&mut Stream, AppendError> {
-        let Ok(stream) = self.stream(&commit.stream) else {
-            return Err(AppendError::Refused("no stream takes it".to_owned()));
-        };
-        let is_under_way = stream.under_way.contains(&commit.subject);
-        if is_under_way || stream.last_of(&commit.subject) != commit.expected {
+    /// The commits' stream, if it takes all of them now.
+    fn checked(&mut self, commits: &Commits) -> Result<&mut Stream, AppendError> {
+        if self.is_overtaken(commits) {
+            if commits.all.len() > 1 {
+                self.count("batch_refused");
+            }
             return Err(AppendError::Conflict);
         }
-        Ok(stream)
+        let missing = |_| AppendError::Refused("no stream takes it".to_owned());
+        self.stream(&commits.stream).map_err(missing)
     }
 
-    /// Takes a commit that is stored, and its writer told, a while later.
+    fn is_overtaken(&mut self, commits: &Commits) -> bool {
+        let Ok(stream) = self.stream(&commits.stream) else { return false };
+        let mut seen = BTreeSet::new();
+        commits.all.iter().any(|commit| match commit.expected {
+            // As a server has it: an actor is checked once, at its first.
+            Some(expected) => {
+                !seen.insert(&commit.subject)
+                    || stream.under_way.contains(&commit.subject)
+                    || stream.last_of(&commit.subject) != expected
+            }
+            None => !seen.contains(&commit.subject),
+        })
+    }
+
+    /// Takes commits that are stored, and their writer told, a while later.
     fn append_slowly(
         &mut self,
-        commit: Commit,
+        commits: Commits,
         stored: oneshot::Sender<u64>,
     ) -> Result<(), AppendError> {
-        self.checked(&commit)?.under_way.insert(commit.subject.clone());
+        let subjects: Vec<_> = commits.all.iter().map(|commit| commit.subject.clone()).collect();
+        self.checked(&commits)?.under_way.extend(subjects.iter().cloned());
         self.count("append_slow");
         let delay = self.dice.span(SLOW_MAX);
         self.after(delay, move |state| {
-            if let Ok(stream) = state.stream(&commit.stream) {
-                stream.under_way.remove(&commit.subject);
+            if let Ok(stream) = state.stream(&commits.stream) {
+                stream.under_way.retain(|subject| !subjects.contains(subject));
             }
-            let sequence = state.append(commit).expect("nothing else was taken meanwhile");
+            let sequence = state.append(commits).expect("nothing else was taken meanwhile");
             // Its writer may be gone.
             let _ = stored.send(sequence);
         });
@@ -91,17 +122,26 @@ impl State {
 }
 
 impl Connection {
-    async fn append_commit(&self, commit: Commit) -> Result<u64, AppendError> {
+    async fn append_counted(&self, commits: Commits) -> Result<u64, AppendError> {
+        let is_batch = commits.all.len() > 1;
+        let appended = self.append_commits(commits).await;
+        if is_batch && appended == Err(AppendError::Unknown) {
+            self.world.lock().count("batch_in_doubt");
+        }
+        appended
+    }
+
+    async fn append_commits(&self, commits: Commits) -> Result<u64, AppendError> {
         let is_slow = {
             let mut state = self.world.lock();
             let chance = state.faults.append_slow;
             state.dice.per_mille(chance)
         };
         if !is_slow {
-            return self.write_commit(move |state| state.append(commit)).await;
+            return self.write_commit(move |state| state.append(commits)).await;
         }
         let (stored, sequence) = oneshot::channel();
-        self.write_commit(move |state| state.append_slowly(commit, stored)).await?;
+        self.write_commit(move |state| state.append_slowly(commits, stored)).await?;
         let count = self.link.count();
         let sequence = sequence.await.map_err(|_| AppendError::Unknown)?;
         self.link.running().await;
@@ -147,12 +187,23 @@ impl Journal for Connection {
         expected: u64,
         commit: Bytes,
     ) -> BoxFuture<'a, Result<u64, AppendError>> {
-        if !fits(None, &commit) {
+        let proposal = Proposal { id: id.into(), expected: Some(expected), bytes: commit };
+        self.append_all(shard, vec![proposal])
+    }
+
+    fn append_all<'a>(
+        &'a self,
+        shard: &'a Shard,
+        proposals: Vec<Proposal>,
+    ) -> BoxFuture<'a, Result<u64, AppendError>> {
+        if !proposals.iter().all(|proposal| fits(None, &proposal.bytes)) {
             return Box::pin(ready(Err(AppendError::TooLarge)));
         }
-        let subject = shard.subject(id).into();
-        let commit = Commit { stream: shard.stream.clone(), subject, expected, bytes: commit };
-        Box::pin(self.append_commit(commit))
+        let all = proposals.into_iter().map(|Proposal { id, expected, bytes }| {
+            Commit { subject: shard.subject(&id).into(), expected, bytes }
+        });
+        let commits = Commits { stream: shard.stream.clone(), all: all.collect() };
+        Box::pin(self.append_counted(commits))
     }
 
     fn read<'a>(

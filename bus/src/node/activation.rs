@@ -1,20 +1,20 @@
-//! One live actor: decide one command, commit, apply, answer.
+//! One live actor in memory: its state, where it stands, and what it must remember.
 //!
-//! The only writer of an actor's commits. A commit carries the version it was decided on; if
-//! another process wrote first the journal refuses it, and we load again and decide again. No
-//! answer that rests on a commit leaves before the journal has acknowledged it.
+//! The state moves as commands are decided, before their commits are stored: whoever loses a
+//! commit forgets the activation and loads it again. What it knows of its commits (version, keys,
+//! timers) moves only once they are stored.
 //!
-//! Called by [`Kind`](crate::node::kind::Kind) only, one command at a time.
+//! Called by [`turn`](crate::node::turn) and [`loading`](crate::node::loading) only.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
 use crate::{
-    journal::{AppendError, Cells, Journal},
-    limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, COMMIT_BYTES_MAX, CONFLICTS_MAX},
+    journal::{Cells, Journal, ReadError, group::GroupCommit},
+    limits::{ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_MAX, COMMIT_BYTES_MAX},
     model::{
         actor::{Actor, Context},
         ambient::Ambient,
@@ -22,27 +22,25 @@ use crate::{
         commit::{Position, Stored},
         id::Id,
         time::Timestamp,
-        timer::{Armed, Arming, DISARMED, TimerChange},
+        timer::{Armed, TimerChange},
     },
     node::{
         command::Command,
         counters::Counters,
         keys::KeyMemory,
         loading::LoadError,
-        repeat::{self, identity},
+        repeat::identity,
         snapshot::{Draft, Origin, Upkeep},
     },
     placement::Placement,
-    planted::Plant,
     wire::{
         encoding::Encoding,
-        envelope::Answer,
         failure::{Failure, Status},
         subject::Shard,
     },
 };
 
-/// Where an actor's commits are.
+/// Where an actor's commits are, and how they get there.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     pub(crate) journal: Arc<dyn Journal>,
@@ -51,6 +49,7 @@ pub(crate) struct Home {
     pub(crate) placement: Arc<Placement>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) shard: Shard,
+    pub(crate) group: Arc<GroupCommit>,
 }
 
 /// An actor's state as of its last commit.
@@ -59,6 +58,8 @@ pub(crate) struct Activation<A: Actor> {
     pub(crate) id: Id<A>,
     pub(crate) state: A,
     pub(crate) version: u64,
+    /// At this sequence of the stream, the version was surely the actor's newest.
+    pub(crate) newest_at: u64,
     /// What the last commit calls itself; empty before the first.
     pub(crate) commit: Box<str>,
     pub(crate) keys: KeyMemory,
@@ -66,11 +67,36 @@ pub(crate) struct Activation<A: Actor> {
     pub(crate) armed: Armed,
 }
 
-/// What a handler decided.
-struct Decided<A: Actor> {
-    events: Vec<A::Event>,
-    timers: Vec<TimerChange>,
-    reply: AnyReply,
+/// What an actor remembers of a commit of its own.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    /// What the commit calls itself.
+    pub(crate) commit: Box<str>,
+    pub(crate) key: Box<str>,
+    pub(crate) at: Timestamp,
+    pub(crate) timers: Vec<TimerChange>,
+}
+
+/// A commit that was decided and is not stored yet.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) bytes: Bytes,
+    pub(crate) noted: Noted,
+    /// What the command's sender is told once it is stored.
+    pub(crate) reply: Vec<u8>,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// A commit, which the state includes already.
+    Commit(Decided),
+    /// An answer that rests on the state.
+    Answer(Result<Vec<u8>, Failure>),
+    /// An answer that would be the same in any state.
+    Fault(Failure),
+    /// As a fault, and the state is of no more use.
+    Broken(Failure),
 }
 
 /// Whether an actor is in memory.
@@ -82,69 +108,24 @@ pub(crate) enum Presence<A: Actor> {
     Absent { trust_replicas: bool },
 }
 
-/// What one attempt to carry a command out came to.
-enum Attempt {
-    /// By a commit.
-    Answered(Answer),
-    /// Without one: nothing was stored.
-    Unstored(Answer),
-    /// Another commit was first: load and decide again.
-    Overtaken,
-    /// Ours is not stored, but may still be: load and decide again.
-    InDoubt,
-}
+impl Home {
+    pub(crate) fn new(
+        (journal, cells): (Arc<dyn Journal>, Arc<dyn Cells>),
+        ambient: Ambient,
+        placement: Arc<Placement>,
+        counters: Arc<Counters>,
+        shard: Shard,
+    ) -> Self {
+        let group = Arc::new(GroupCommit::new(journal.clone(), shard.clone()));
+        Self { journal, cells, ambient, placement, counters, shard, group }
+    }
 
-/// Pause before deciding again after the `count`-th lost race: the first comes at once.
-fn pause_after(count: u32) -> Duration {
-    if count == 0 { Duration::ZERO } else { Duration::from_millis(1 << count.min(7)) }
+    pub(crate) fn position(&self, sequence: u64) -> Position {
+        Position { stream: self.shard.stream.clone(), sequence }
+    }
 }
 
 impl<A: Actor> Presence<A> {
-    /// Carries `command` out and says what its sender is to be told.
-    pub(crate) async fn carry_out(
-        &mut self,
-        home: &Home,
-        id: &Id<A>,
-        door: &Door<A>,
-        command: &Command,
-    ) -> Answer {
-        let mut is_in_doubt = false;
-        for conflict in 0..=CONFLICTS_MAX {
-            if Instant::now() >= command.deadline {
-                // Only before the first try is it sure that nothing was done.
-                let text = if conflict == 0 {
-                    "the command waited longer than its budget, and was not carried out"
-                } else {
-                    "the command could not be carried out in time, or its answer is not known"
-                };
-                return Answer::failed(Failure::new(Status::Expired, text));
-            }
-            let activation = match self.wake(home, id).await {
-                Ok(activation) => activation,
-                Err(error) => return Answer::failed(error.report::<A>(id)),
-            };
-            match activation.attempt(home, door, command).await {
-                // What is on its way may be stored yet, and then this would have been wrong.
-                Ok(Attempt::Unstored(_)) if is_in_doubt => {
-                    let text = "the command may have been carried out";
-                    return Answer::failed(Failure::new(Status::Expired, text));
-                }
-                Ok(Attempt::Answered(answer) | Attempt::Unstored(answer)) => return answer,
-                Ok(outcome @ (Attempt::Overtaken | Attempt::InDoubt)) => {
-                    is_in_doubt |= matches!(outcome, Attempt::InDoubt);
-                    *self = Self::Absent { trust_replicas: false };
-                    sleep(pause_after(conflict)).await;
-                }
-                Err(failure) => {
-                    *self = Self::Absent { trust_replicas: false };
-                    return Answer::failed(failure);
-                }
-            }
-        }
-        let text = "other writers were first, again and again";
-        Answer::failed(Failure::new(Status::Unavailable, text))
-    }
-
     /// Whether there is nothing to remember: the actor was never loaded, or nothing ever
     /// happened to it.
     pub(crate) fn is_forgettable(&self) -> bool {
@@ -165,12 +146,16 @@ impl<A: Actor> Presence<A> {
     /// A snapshot of the actor as it is now.
     pub(crate) fn draft_snapshot(&mut self, home: &Home) -> Option<Draft> {
         let Self::Live(activation) = self else { return None };
-        let Activation { id, state, version, commit, keys, armed, upkeep } = &mut **activation;
+        let Activation { id, state, version, commit, keys, armed, upkeep, .. } = &mut **activation;
         let origin = Origin { id: id.as_str(), sequence: *version, commit };
         upkeep.draft(home, &origin, state, keys, armed)
     }
 
-    async fn wake(&mut self, home: &Home, id: &Id<A>) -> Result<&mut Activation<A>, LoadError> {
+    pub(crate) async fn wake(
+        &mut self,
+        home: &Home,
+        id: &Id<A>,
+    ) -> Result<&mut Activation<A>, LoadError> {
         if let Self::Absent { trust_replicas } = *self {
             let loaded = Activation::load(home, id.clone(), trust_replicas).await?;
             *self = Self::Live(Box::new(loaded));
@@ -185,81 +170,68 @@ impl<A: Actor> Presence<A> {
 impl<A: Actor> Activation<A> {
     pub(crate) fn unborn(id: Id<A>) -> Self {
         let (state, keys, armed, upkeep) = Default::default();
-        Self { id, state, version: 0, commit: "".into(), keys, armed, upkeep }
+        Self { id, state, version: 0, newest_at: 0, commit: "".into(), keys, armed, upkeep }
     }
 
+    /// Folds a stored commit.
     pub(crate) fn advance<R>(&mut self, sequence: u64, commit: Stored<A::Event, R>) {
         for event in &commit.events {
             self.state.apply(event);
         }
+        let Stored { commit, key, at, timers, .. } = commit;
+        self.note(sequence, Noted { commit, key, at, timers });
+    }
+
+    /// Takes in that a commit which the state includes is stored.
+    pub(crate) fn note(&mut self, sequence: u64, noted: Noted) {
         self.version = sequence;
-        self.keys.remember(&commit.key, sequence, commit.at);
-        self.armed.advance(A::KIND, sequence, &commit.key, &commit.timers);
-        self.commit = commit.commit;
+        self.keys.remember(&noted.key, sequence, noted.at);
+        self.armed.advance(A::KIND, sequence, &noted.key, &noted.timers);
+        self.commit = noted.commit;
         self.upkeep.count_commit();
     }
 
-    /// Tries once. An error leaves it open what the state is.
-    async fn attempt(
-        &mut self,
-        home: &Home,
-        door: &Door<A>,
-        command: &Command,
-    ) -> Result<Attempt, Failure> {
-        let found = match repeat::commit_of(home, &self.id, &mut self.keys, command).await {
-            // The search took too long, and the state is as good as before.
-            Err(failure) if failure.status == Status::Expired => {
-                return Ok(Attempt::Unstored(self.answer(home, Err(failure))));
-            }
-            found => found?,
-        };
-        if let Some(commit) = found {
-            return Ok(Attempt::Answered(repeat::recorded_answer(home, door, command, &commit)));
-        }
-        if let Some((arming, _)) = Arming::behind(command.key.as_str(), &home.shard.stream)
-            && !self.armed.may_fire(arming)
-        {
-            let mut failure =
-                Failure::new(Status::Refused, "the timer was disarmed, armed anew, or has fired");
-            DISARMED.clone_into(&mut failure.body.code);
-            return self.answer_if_newest(home, Err(failure)).await;
-        }
-        if let Some(expected) = command.headers.expect_version.filter(|v| *v != self.version) {
-            let text = format!("the actor is at version {}, not {expected}", self.version);
-            let failure = Failure::new(Status::VersionMismatch, text);
-            return self.answer_if_newest(home, Err(failure)).await;
-        }
+    /// Decides, and moves the state by what happens.
+    pub(crate) fn decide(&mut self, home: &Home, door: &Door<A>, command: &Command) -> Decision {
         let principal = command.headers.principal.clone();
         let now = home.ambient.now();
-        let ctx = Context::new(self.id.clone(), now, command.key.clone(), principal);
-        match decide(door, &self.state, command, ctx) {
+        let mut ctx = Context::new(self.id.clone(), now, command.key.clone(), principal);
+        let reply = match handle(door, &self.state, command, &mut ctx) {
+            Ok(reply) => reply,
             Err(failure) if failure.status == Status::Refused => {
-                self.answer_if_newest(home, Err(failure)).await
+                return Decision::Answer(Err(failure));
             }
-            // The command itself is at fault, whatever the state.
-            Err(failure) => Ok(Attempt::Unstored(self.answer(home, Err(failure)))),
-            Ok(decided) if decided.events.is_empty() && decided.timers.is_empty() => {
-                let body = in_encoding(&decided.reply, command.encoding);
-                drop(decided);
-                self.answer_if_newest(home, body).await
-            }
-            Ok(decided) => self.commit(home, command, now, decided).await,
-        }
+            Err(failure) => return Decision::Fault(failure),
+        };
+        let timers = match ctx.timers.into_changes() {
+            Ok(timers) => timers,
+            Err(failure) => return Decision::Fault(failure),
+        };
+        let events = ctx.events;
+        // What the actor's own code does to write and to fold may panic as well. Nothing is
+        // stored of what cannot be folded.
+        let made = AssertUnwindSafe(|| self.make(home, command, (now, events, timers), reply));
+        std::panic::catch_unwind(made).unwrap_or_else(|_| {
+            error!(kind = A::KIND, id = %self.id, command = door.name, trace = ?command.headers.trace, "an actor panicked");
+            let text = "the actor panicked; nothing was carried out";
+            Decision::Broken(Failure::new(Status::Internal, text))
+        })
     }
 
-    /// Stores what was decided, makes it the state, and words the answer.
-    async fn commit(
+    fn make(
         &mut self,
         home: &Home,
         command: &Command,
-        now: Timestamp,
-        decided: Decided<A>,
-    ) -> Result<Attempt, Failure> {
-        let Decided { events, timers, reply } = decided;
+        (now, events, timers): (Timestamp, Vec<A::Event>, Vec<TimerChange>),
+        reply: AnyReply,
+    ) -> Decision {
         let body = match in_encoding(&reply, command.encoding) {
             Ok(body) => body,
-            Err(failure) => return Ok(Attempt::Unstored(self.answer(home, Err(failure)))),
+            Err(failure) => return Decision::Fault(failure),
         };
+        if events.is_empty() && timers.is_empty() {
+            return Decision::Answer(Ok(body));
+        }
         let commit = Stored {
             shape: A::SHAPE,
             commit: home.ambient.token().into(),
@@ -276,60 +248,17 @@ impl<A: Actor> Activation<A> {
         };
         let bytes = match encoded(&commit) {
             Ok(bytes) => bytes,
-            Err(failure) => return Ok(Attempt::Unstored(self.answer(home, Err(failure)))),
+            Err(failure) => return Decision::Fault(failure),
         };
-        let appended = self.append(home, bytes).await;
-        let sequence = match appended {
-            Ok(sequence) => sequence,
-            Err(AppendError::Refused(reason)) => {
-                warn!(kind = A::KIND, id = %self.id, reason, "the journal refused a commit");
-                let text = format!("the journal does not take the commit: {reason}");
-                return Err(Failure::new(Status::Unavailable, text));
-            }
-            Err(AppendError::TooLarge) => {
-                let text = "the commit is larger than the server allows";
-                let failure = Failure::new(Status::TooLarge, text);
-                return Ok(Attempt::Unstored(self.answer(home, Err(failure))));
-            }
-            Err(error @ (AppendError::Conflict | AppendError::Unknown)) => {
-                match self.find_own(home, &commit.commit, command.deadline).await? {
-                    Some(sequence) => sequence,
-                    None => {
-                        if error == AppendError::Unknown {
-                            return Ok(Attempt::InDoubt);
-                        }
-                        home.counters.count_late_write();
-                        return Ok(Attempt::Overtaken);
-                    }
-                }
-            }
-        };
-        home.counters.count_commit();
-        self.advance(sequence, commit);
-        Ok(Attempt::Answered(self.answer(home, Ok(body))))
+        for event in &commit.events {
+            self.state.apply(event);
+        }
+        let Stored { commit, key, at, timers, .. } = commit;
+        Decision::Commit(Decided { bytes, noted: Noted { commit, key, at, timers }, reply: body })
     }
 
-    async fn append(&self, home: &Home, commit: Bytes) -> Result<u64, AppendError> {
-        let Home { journal, shard, .. } = home;
-        let mut expected = self.version;
-        if Plant::NoVersionCheck.is_here() {
-            let last = journal.last(shard, self.id.as_str()).await;
-            expected = last.map_or(0, |last| last.map_or(0, |entry| entry.sequence));
-        }
-        if Plant::ReplyBeforeAppend.is_here() {
-            let bounds = journal.bounds(&shard.stream).await;
-            let guess = bounds.map_or(0, |bounds| bounds.last_sequence) + 1;
-            let (journal, shard, id) = (journal.clone(), shard.clone(), self.id.clone());
-            tokio::spawn(
-                async move { journal.append(&shard, id.as_str(), expected, commit).await },
-            );
-            return Ok(guess);
-        }
-        journal.append(shard, self.id.as_str(), expected, commit).await
-    }
-
-    /// The conflict rule: whether the commit we are in doubt about is the actor's last one.
-    async fn find_own(
+    /// The conflict rule: whether the commit that calls itself `own` is the actor's last one.
+    pub(crate) async fn find_own(
         &self,
         home: &Home,
         own: &str,
@@ -357,44 +286,36 @@ impl<A: Actor> Activation<A> {
         }
     }
 
-    /// Gives an answer that rests on the state and stores nothing, if the state is the newest.
+    /// Whether the state is the actor's newest, now that this is asked.
     ///
     /// Another node may have written since, or an append of ours that was in doubt have landed
     /// late: a refusal or a look at such a state would be wrong.
-    async fn answer_if_newest(
-        &self,
-        home: &Home,
-        outcome: Result<Vec<u8>, Failure>,
-    ) -> Result<Attempt, Failure> {
-        let last = home.journal.last(&home.shard, self.id.as_str()).await;
-        let last = last.map_err(|e| Failure::new(Status::Unavailable, e.to_string()))?;
-        if last.map_or(0, |entry| entry.sequence) == self.version {
-            Ok(Attempt::Unstored(self.answer(home, outcome)))
-        } else {
-            Ok(Attempt::Overtaken)
+    pub(crate) async fn is_newest(&mut self, home: &Home) -> Result<bool, ReadError> {
+        if home.group.is_only_ours_since(self.newest_at).await {
+            return Ok(true);
         }
-    }
-
-    fn answer(&self, home: &Home, outcome: Result<Vec<u8>, Failure>) -> Answer {
-        let stream = home.shard.stream.clone();
-        Answer { outcome, position: Some(Position { stream, sequence: self.version }) }
+        let known = home.group.known();
+        let last = home.journal.last(&home.shard, self.id.as_str()).await?;
+        let is_newest = last.map_or(0, |entry| entry.sequence) == self.version;
+        if is_newest {
+            self.newest_at = known.max(self.version);
+        }
+        Ok(is_newest)
     }
 }
 
 /// Lets the actor decide. A handler that panics fails its own command and nothing else.
-fn decide<A: Actor>(
+fn handle<A: Actor>(
     door: &Door<A>,
     state: &A,
     command: &Command,
-    mut ctx: Context<A>,
-) -> Result<Decided<A>, Failure> {
-    let call = AssertUnwindSafe(|| (door.decide)(state, &command.body, command.encoding, &mut ctx));
-    let decided = std::panic::catch_unwind(call).unwrap_or_else(|_| {
+    ctx: &mut Context<A>,
+) -> Result<AnyReply, Failure> {
+    let call = AssertUnwindSafe(|| (door.decide)(state, &command.body, command.encoding, ctx));
+    std::panic::catch_unwind(call).unwrap_or_else(|_| {
         error!(kind = A::KIND, command = door.name, trace = ?command.headers.trace, "a handler panicked");
         Err(Failure::new(Status::Internal, format!("the handler of `{}` panicked", door.name)))
-    });
-    let reply = decided?;
-    Ok(Decided { events: ctx.events, timers: ctx.timers.into_changes()?, reply })
+    })
 }
 
 fn in_encoding(reply: &AnyReply, encoding: Encoding) -> Result<Vec<u8>, Failure> {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A command, ready to be decided.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Command {
     pub(crate) name: Box<str>,
     pub(crate) headers: RequestHeaders,

@@ -147,15 +147,26 @@ impl<A: Actor> Desks<A> {
         }
     }
 
-    /// The next job of `id` for whoever is at work there; or the presence goes back to its desk,
-    /// if there is anything to remember.
-    pub(crate) fn next(&self, id: &Arc<str>, presence: Presence<A>) -> Option<(Job, Presence<A>)> {
+    /// Adds up to `room` jobs of `id` to `mail`, for whoever is at work there. If there is no mail
+    /// at all and nothing else to do, the presence goes back to its desk, if there is anything to
+    /// remember.
+    pub(crate) fn next(
+        &self,
+        id: &Arc<str>,
+        presence: Presence<A>,
+        is_done: bool,
+        (mail, room): (&mut Vec<Job>, usize),
+    ) -> Option<Presence<A>> {
         let mut shelf = self.shelf(shelf_of(id));
         let shelf = &mut *shelf;
         let desk = shelf.desks.get_mut(id).expect("a desk stays while it is worked on");
-        if let Some(job) = desk.mailbox.pop_front() {
+        let count = room.min(desk.mailbox.len());
+        for job in desk.mailbox.drain(..count) {
             desk.bytes -= job.command.body.len();
-            return Some((job, presence));
+            mail.push(job);
+        }
+        if !(mail.is_empty() && is_done) {
+            return Some(presence);
         }
         if presence.is_forgettable() {
             shelf.desks.remove(id);

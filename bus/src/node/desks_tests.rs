@@ -110,14 +110,26 @@ fn remembered() -> Presence<Bell> {
     Presence::Absent { trust_replicas: false }
 }
 
+/// What whoever is at work there gets, at most two at once.
+fn mail(
+    desks: &Desks<Bell>,
+    id: &Arc<str>,
+    presence: Presence<Bell>,
+    is_done: bool,
+) -> Vec<Job> {
+    let mut mail = Vec::new();
+    assert!(desks.next(id, presence, is_done, (&mut mail, 2)).is_some(), "there is work");
+    mail
+}
+
 /// Has `id` carry one command out and become idle. Whether it had to be loaded.
 fn work_once(desks: &Desks<Bell>, room: &Arc<Room>, id: &str) -> bool {
     let Posted::Begins(id, presence) = desks.post(id, job(room, 1)) else {
         panic!("{id} is idle or not there");
     };
     let is_new = presence.is_forgettable();
-    let (_, _) = desks.next(&id, remembered()).expect("its mail");
-    assert!(desks.next(&id, remembered()).is_none());
+    assert_eq!(mail(desks, &id, remembered(), true).len(), 1);
+    assert!(desks.next(&id, remembered(), true, (&mut Vec::new(), 9)).is_none());
     is_new
 }
 
@@ -181,8 +193,21 @@ async fn mail_that_was_read_makes_room_again() {
     let (desks, room) = (Desks::<Bell>::new(BOUNDS), Arc::new(Room::default()));
     let Posted::Begins(id, presence) = desks.post("a", job(&room, 100)) else { panic!("new") };
     assert!(matches!(desks.post("a", job(&room, 1)), Posted::NoRoom { .. }));
-    let (_, _) = desks.next(&id, presence).expect("its mail");
+    assert_eq!(mail(&desks, &id, presence, true).len(), 1);
     assert!(!matches!(desks.post("a", job(&room, 100)), Posted::NoRoom { .. }));
+}
+
+#[tokio::test]
+async fn who_has_work_left_stays_and_takes_no_more_than_it_has_room_for() {
+    let (desks, room) = (Desks::<Bell>::new(BOUNDS), Arc::new(Room::default()));
+    let Posted::Begins(id, presence) = desks.post("a", job(&room, 1)) else { panic!("new") };
+    for _ in 0..2 {
+        assert!(matches!(desks.post("a", job(&room, 1)), Posted::Waits));
+    }
+    assert_eq!(mail(&desks, &id, presence, true).len(), 2);
+    assert_eq!(mail(&desks, &id, remembered(), false).len(), 1);
+    assert_eq!(mail(&desks, &id, remembered(), false).len(), 0);
+    assert!(matches!(desks.post("a", job(&room, 1)), Posted::Waits), "somebody is at work");
 }
 
 #[test]

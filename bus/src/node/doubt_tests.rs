@@ -14,16 +14,15 @@ use crate::{
     Actor, Context, Handle, Id, Key,
     asking::transport::nats::NatsNetwork,
     journal::{
-        AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source,
+        AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, Proposal, ReadError,
+        Source,
         nats::NatsJournal,
     },
-    model::{
-        ambient::Ambient,
-        command_set::{CommandSet, Door},
-    },
+    model::ambient::Ambient,
     node::{
         activation::{Home, Presence},
         command::{Command, deadline},
+        turn_tests::carry_out,
     },
     placement::Placement,
     wire::{
@@ -102,6 +101,14 @@ impl Journal for Doubtful {
         commit: Bytes,
     ) -> BoxFuture<'a, Result<u64, AppendError>> {
         Box::pin(self.append_with_fault(shard, id, expected, commit))
+    }
+
+    fn append_all<'a>(
+        &'a self,
+        shard: &'a Shard,
+        proposals: Vec<Proposal>,
+    ) -> BoxFuture<'a, Result<u64, AppendError>> {
+        self.inner.append_all(shard, proposals)
     }
 
     fn read<'a>(
@@ -255,14 +262,10 @@ async fn doubtful() -> (TestServer, Arc<Doubtful>, Home) {
     let inner = Arc::new(NatsJournal::new(&transport, 1));
     let doubtful = Arc::new(Doubtful { inner: inner.clone(), fault: Mutex::new(Fault::None) });
     let placement = Placement::new("me", Arc::new(transport), inner.clone());
-    let home = Home {
-        journal: doubtful.clone(),
-        cells: inner,
-        ambient: Ambient::Real,
-        placement: Arc::new(placement),
-        counters: Arc::default(),
-        shard: Shard::of("tally"),
-    };
+    let placement = Arc::new(placement);
+    let shard = Shard::of("tally");
+    let home =
+        Home::new((doubtful.clone(), inner), Ambient::Real, placement, Arc::default(), shard);
     home.journal.provision(&home.shard).await.expect("provisioned");
     (server, doubtful, home)
 }
@@ -270,28 +273,26 @@ async fn doubtful() -> (TestServer, Arc<Doubtful>, Home) {
 #[tokio::test]
 async fn what_may_still_be_stored_is_never_called_refused() {
     let (_server, doubtful, home) = doubtful().await;
-    let doors: Vec<Door<Tally>> = <Tally as Actor>::Commands::doors();
     let (id, key) = (Id::<Tally>::derived("t", &["until"]), Key::random());
     let mut presence = Presence::Absent { trust_replicas: true };
     *doubtful.fault.lock().expect("whole") = Fault::Slow;
     // Decided in time once; in doubt, and decided again, it is too late.
     let until = home.ambient.now().plus(SLOW / 2).as_millis();
     let command = command("add_until", &AddUntil(5, until), &key);
-    let answer = presence.carry_out(&home, &id, &doors[1], &command).await;
+    let answer = carry_out(&home, &id, &mut presence, &command).await;
     let failure = answer.outcome.expect_err("it is open what became of it");
     assert_eq!(failure.status, Status::Expired, "{failure}");
     while home.journal.last(&home.shard, id.as_str()).await.expect("readable").is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // Asked again, it tells what did.
-    let again = presence.carry_out(&home, &id, &doors[1], &command).await;
+    let again = carry_out(&home, &id, &mut presence, &command).await;
     assert_eq!(total(&again), 5);
 }
 
 #[tokio::test]
 async fn an_append_in_doubt_takes_effect_once_and_is_answered_once() {
     let (_server, doubtful, home) = doubtful().await;
-    let doors: Vec<Door<Tally>> = <Tally as Actor>::Commands::doors();
     for fault in [Fault::None, Fault::AckLost, Fault::Lost, Fault::Late] {
         let id = Id::<Tally>::derived("t", &[&format!("{fault:?}")]);
         let mut presence = Presence::Absent { trust_replicas: true };
@@ -300,11 +301,11 @@ async fn an_append_in_doubt_takes_effect_once_and_is_answered_once() {
             *doubtful.fault.lock().expect("whole") = fault;
             let key = Key::random();
             let command = add(amount, &key);
-            let answer = presence.carry_out(&home, &id, &doors[0], &command).await;
+            let answer = carry_out(&home, &id, &mut presence, &command).await;
             sum += amount;
             assert_eq!(total(&answer), sum, "{fault:?}");
             // Its caller did not hear, and asks again.
-            let again = presence.carry_out(&home, &id, &doors[0], &add(amount, &key)).await;
+            let again = carry_out(&home, &id, &mut presence, &add(amount, &key)).await;
             assert_eq!((total(&again), again.position), (sum, answer.position), "{fault:?}");
         }
         // Whatever was late has come or been refused by now.

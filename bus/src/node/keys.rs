@@ -188,7 +188,7 @@ pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
     })
 }
 
-fn hash_of(key: &str) -> u64 {
+pub(crate) fn hash_of(key: &str) -> u64 {
     fingerprint(key.as_bytes())
 }
 

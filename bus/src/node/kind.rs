@@ -5,7 +5,7 @@
 //! one actor costs the others nothing.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -29,17 +29,14 @@ use crate::{
     journal::BoxFuture,
     limits::{
         COMMAND_BYTES_MAX, FORWARDS_MAX, PASSIVATE_MOVED_AFTER, RETRY_HINT_MAX, RETRY_HINT_MIN,
-        SNAPSHOTS_WRITTEN_MAX,
+        SNAPSHOTS_WRITTEN_MAX, TURN_MAX,
     },
-    model::{
-        actor::Actor,
-        command_set::{CommandSet, Door},
-        id::Id,
-    },
+    model::{actor::Actor, command_set::CommandSet, id::Id},
     node::{
         activation::{Home, Presence},
         command::{Command, deadline},
         desks::{Bounds, Desks, Job, Place, Posted, Room},
+        turn::{Doors, Pending},
     },
     placement::Relayed,
     wire::{
@@ -54,7 +51,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Kind<A: Actor> {
     home: Home,
-    doors: HashMap<&'static str, Door<A>>,
+    doors: Doors<A>,
     desks: Desks<A>,
     room: Arc<Room>,
     tally: Arc<Tally>,
@@ -65,6 +62,14 @@ pub(crate) struct Kind<A: Actor> {
     tasks: TaskTracker,
     /// One for each snapshot that may be written at the same time.
     snapshots: Arc<Semaphore>,
+}
+
+/// Who waits for a command's answer.
+#[derive(Debug)]
+struct Sender {
+    inbound: Inbound,
+    place: Place,
+    begun: Instant,
 }
 
 /// A kind whose actor type is not known where it is used.
@@ -152,35 +157,38 @@ impl<A: Actor> Kind<A> {
         self.seen_changes.swap(changes, Ordering::Relaxed) != changes
     }
 
-    /// Carries out what is in the mailbox, one after another, until it is empty.
+    /// Carries out what is in the mailbox, turn after turn, until it is empty.
     async fn work(self: Arc<Self>, id: &Arc<str>, mut presence: Presence<A>) {
         let Ok(typed) = Id::parse(id) else { unreachable!("ids are checked as they come in") };
-        while let Some((job, taken)) = self.desks.next(id, presence) {
-            presence = taken;
-            let Job { mut command, inbound, place } = job;
-            let begun = Instant::now();
-            let named = command.headers.content_type.as_deref();
-            let answer = match Encoding::detect(named, &command.body) {
-                None => {
-                    let text = "Content-Type must be application/json or application/msgpack";
-                    Answer::failed(Failure::new(Status::BadCommand, text))
+        let (mut queue, mut mail) = (VecDeque::new(), Vec::new());
+        loop {
+            let room = TURN_MAX.saturating_sub(queue.len());
+            match self.desks.next(id, presence, queue.is_empty(), (&mut mail, room)) {
+                Some(taken) => presence = taken,
+                None => return,
+            }
+            for job in mail.drain(..) {
+                match open(job) {
+                    Ok(pending) => queue.push_back(pending),
+                    Err((pending, answer)) => self.tell(pending, answer).await,
                 }
-                Some(encoding) => {
-                    command.encoding = encoding;
-                    match self.doors.get(&*command.name) {
-                        Some(door) => self.carry_out(&mut presence, &typed, door, &command).await,
-                        None => Answer::failed(self.no_such_command(&command.name)),
-                    }
-                }
-            };
-            self.tally.answered(&command.name, &answer.outcome, begun.elapsed());
-            let (headers, body) = answer.into_message(command.encoding);
-            inbound.answer(headers, body).await;
-            drop(place);
+            }
+            for (pending, answer) in self.turn(&mut presence, &typed, &mut queue).await {
+                self.tell(pending, answer).await;
+            }
             if presence.wants_snapshot(false) {
                 self.write_snapshot_soon(&mut presence);
             }
         }
+    }
+
+    /// Tells who sent a command what it came to.
+    async fn tell(&self, pending: Pending<Sender>, answer: Answer) {
+        let (command, Sender { inbound, place, begun }) = pending.into_parts();
+        self.tally.answered(&command.name, &answer.outcome, begun.elapsed());
+        let (headers, body) = answer.into_message(command.encoding);
+        inbound.answer(headers, body).await;
+        drop(place);
     }
 
     /// Has a snapshot written, if not too many are being written already.
@@ -220,23 +228,23 @@ impl<A: Actor> Kind<A> {
         });
     }
 
-    /// Carries out one command. What panics, such as folding its events, fails alone: the actor
-    /// is then loaded again.
-    async fn carry_out(
+    /// Carries out some of `queue`. If loading the actor panics, all of it fails, and the actor is
+    /// then loaded again.
+    async fn turn(
         &self,
         presence: &mut Presence<A>,
         id: &Id<A>,
-        door: &Door<A>,
-        command: &Command,
-    ) -> Answer {
-        let work = presence.carry_out(&self.home, id, door, command);
-        match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(answer) => answer,
+        queue: &mut VecDeque<Pending<Sender>>,
+    ) -> Vec<(Pending<Sender>, Answer)> {
+        let turn = presence.take_turn(&self.home, id, &self.doors, queue);
+        match AssertUnwindSafe(turn).catch_unwind().await {
+            Ok(answered) => answered,
             Err(_) => {
-                error!(kind = A::KIND, %id, command = door.name, trace = ?command.headers.trace, "an actor panicked");
+                error!(kind = A::KIND, %id, commands = queue.len(), "an actor panicked");
                 *presence = Presence::Absent { trust_replicas: false };
                 let text = "the actor panicked; the command may have been carried out";
-                Answer::failed(Failure::new(Status::Internal, text))
+                let failure = Answer::failed(Failure::new(Status::Internal, text));
+                queue.drain(..).map(|pending| (pending, failure.clone())).collect()
             }
         }
     }
@@ -307,6 +315,20 @@ impl<A: Actor> Kind<A> {
             drop(refusing);
         });
     }
+}
+
+/// Looks at what is in a job, as far as that needs no actor.
+fn open(job: Job) -> Result<Pending<Sender>, (Pending<Sender>, Answer)> {
+    let Job { mut command, inbound, place } = job;
+    let named = command.headers.content_type.as_deref();
+    let encoding = Encoding::detect(named, &command.body);
+    command.encoding = encoding.unwrap_or(command.encoding);
+    let pending = Pending::new(command, Sender { inbound, place, begun: Instant::now() });
+    if encoding.is_none() {
+        let text = "Content-Type must be application/json or application/msgpack";
+        return Err((pending, Answer::failed(Failure::new(Status::BadCommand, text))));
+    }
+    Ok(pending)
 }
 
 impl<A: Actor> AnyKind for Kind<A> {

@@ -14,4 +14,8 @@ pub(crate) mod kind;
 pub(crate) mod loading;
 pub(crate) mod repeat;
 pub(crate) mod running;
+pub(crate) mod settling;
 pub(crate) mod snapshot;
+pub(crate) mod turn;
+#[cfg(test)]
+mod turn_tests;

@@ -23,6 +23,22 @@ use crate::{
     },
 };
 
+/// What the actor remembers of this command's key.
+pub(crate) fn recall(home: &Home, keys: &KeyMemory, command: &Command) -> Recall {
+    if Plant::NoKeyRecord.is_here() {
+        return Recall::New;
+    }
+    keys.recall(command.key.as_str(), first_sent(home, command))
+}
+
+/// A key that does not say so was first sent now; one that we made ourselves is new.
+fn first_sent(home: &Home, command: &Command) -> Option<Timestamp> {
+    match (&command.headers.key, command.headers.key_time) {
+        (Some(_), None) => Some(home.ambient.now()),
+        (_, given) => given,
+    }
+}
+
 /// The commit that this command's key made before, if it did.
 pub(crate) async fn commit_of<A: Actor>(
     home: &Home,
@@ -30,17 +46,9 @@ pub(crate) async fn commit_of<A: Actor>(
     keys: &mut KeyMemory,
     command: &Command,
 ) -> Result<Option<Entry>, Failure> {
-    if Plant::NoKeyRecord.is_here() {
-        return Ok(None);
-    }
     let unreadable = |e: ReadError| Failure::new(Status::Unavailable, e.to_string());
     let key = command.key.as_str();
-    // A key that does not say so was first sent now; one that we made ourselves is new.
-    let sent = match (&command.headers.key, command.headers.key_time) {
-        (Some(_), None) => Some(home.ambient.now()),
-        (_, given) => given,
-    };
-    match keys.recall(key, sent) {
+    match recall(home, keys, command) {
         Recall::New => Ok(None),
         Recall::Unsure(from) => {
             in_time(command, search_since(home, id, keys, key, from)).await?.map_err(unreadable)
@@ -51,6 +59,7 @@ pub(crate) async fn commit_of<A: Actor>(
                 Some(entry) if is_of(&entry, key) => Ok(Some(entry)),
                 // Two keys with one hash: it may be any of those remembered, and older still.
                 _ => {
+                    let sent = first_sent(home, command);
                     let after = after_all_else(home, keys, sent).await.map_err(unreadable)?;
                     in_time(command, search(home, id, key, after)).await?.map_err(unreadable)
                 }

@@ -14,12 +14,12 @@ use crate::{
     model::{
         actor::{Context, Handle},
         ambient::Ambient,
-        command_set::{CommandSet, Door},
         time::Timestamp,
     },
     node::{
         activation::Presence,
         command::{Command, deadline},
+        turn_tests,
     },
     placement::Placement,
     wire::{envelope::RequestHeaders, subject::Shard},
@@ -102,14 +102,8 @@ pub(crate) async fn home() -> (TestServer, Home) {
     journal.provision_bucket(&subject::snapshot_bucket("ledger")).await.expect("made");
     let cells: Arc<dyn Cells> = journal.clone();
     let placement = Placement::new("node", Arc::new(network), cells.clone());
-    let home = Home {
-        journal,
-        cells,
-        ambient: Ambient::Real,
-        placement: Arc::new(placement),
-        counters: Arc::default(),
-        shard,
-    };
+    let home =
+        Home::new((journal, cells), Ambient::Real, Arc::new(placement), Arc::default(), shard);
     (server, home)
 }
 
@@ -135,9 +129,7 @@ pub(crate) async fn carry_out<const STATE: u32>(
     presence: &mut Presence<Ledger<STATE>>,
     command: &Command,
 ) -> Vec<u8> {
-    let doors: Vec<Door<Ledger<STATE>>> = <Ledger<STATE> as Actor>::Commands::doors();
-    let door = doors.iter().find(|door| *door.name == *command.name).expect("listed");
-    presence.carry_out(home, id, door, command).await.outcome.expect("carried out")
+    turn_tests::carry_out(home, id, presence, command).await.outcome.expect("carried out")
 }
 
 pub(crate) async fn show<const STATE: u32>(

@@ -19,7 +19,9 @@ use futures_util::stream::BoxStream;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
-use super::{AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, ReadError, Source};
+use super::{
+    AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, Proposal, ReadError, Source,
+};
 use crate::{
     asking::transport::{Network, nats::NatsNetwork},
     model::time::Timestamp,
@@ -92,6 +94,14 @@ impl Journal for NatsJournal {
         commit: Bytes,
     ) -> BoxFuture<'a, Result<u64, AppendError>> {
         Box::pin(self.append_commit(shard, id, expected, commit))
+    }
+
+    fn append_all<'a>(
+        &'a self,
+        shard: &'a Shard,
+        proposals: Vec<Proposal>,
+    ) -> BoxFuture<'a, Result<u64, AppendError>> {
+        Box::pin(self.append_batch(shard, proposals))
     }
 
     fn read<'a>(
