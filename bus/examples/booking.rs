@@ -59,6 +59,7 @@ pub const HOLD_TIME: Duration = Duration::from_secs(600);
 
 impl Actor for Seat {
     const KIND: &'static str = "seat";
+    const TIMERS: bool = true;
     type Event = SeatEvent;
     type Error = SeatError;
     type Commands = (Hold, Sell, Lapse);

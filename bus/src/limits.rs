@@ -337,6 +337,15 @@ pub const NODE_LEAVE_PAUSE: Duration = Duration::from_millis(300);
 /// An activation idle for this long is passivated if its actor lives elsewhere by now.
 pub const PASSIVATE_MOVED_AFTER: Duration = Duration::from_secs(5);
 
+/// Messages that wait to be handed to the connection. Past it whoever sends waits.
+pub const OUTBOX_MAX: usize = 8_192;
+
+/// Messages handed over in one go, at most: then others get their turn.
+pub const OUTBOX_BURST: usize = 512;
+
+/// Requests with a larger body go by a way that knows what the server takes.
+pub const REQUEST_BYTES_PLAIN: usize = 32 * 1024;
+
 /// How long what was written may take to leave for the server.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -61,6 +61,7 @@ struct Ring {
 
 impl Actor for Alarm {
     const KIND: &'static str = "alarm";
+    const TIMERS: bool = true;
     type Event = AlarmEvent;
     type Error = AlarmError;
     type Commands = (SetAt, SetMany, Repeat, Silence, Ring);

@@ -45,6 +45,8 @@ enum Command {
     Grant(grant::Arguments),
     /// Play the shop in memory, under every fault, for many seeds.
     Simulate(simulate::Arguments),
+    /// Measure what the bus's promises cost and win, against raw async-nats in the same run.
+    Bench(bench::Arguments),
     /// Ask whether a part is up: exit status 0 if it is, 1 if not.
     Health(health::WithNats),
 }
@@ -65,6 +67,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Dead(arguments) => dead::run(arguments).await,
         Command::Grant(arguments) => grant::run(arguments).await,
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Bench(arguments) => bench::run(arguments).await,
         Command::Health(arguments) => health::run(arguments).await,
     }
 }

@@ -82,6 +82,12 @@ impl TestCluster {
         self.servers.iter().flatten().map(Server::monitor_url).collect()
     }
 
+    /// The process ids of the servers that run.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.servers.iter().flatten().map(Server::pid).collect()
+    }
+
     /// Kills the `n`-th server as SIGKILL does, starts it again on the same ports and store, and
     /// waits until it has caught up.
     ///

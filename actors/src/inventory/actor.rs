@@ -49,6 +49,7 @@ struct Hold {
 
 impl Actor for Item {
     const KIND: &'static str = "item";
+    const TIMERS: bool = true;
     type Event = ItemEvent;
     type Error = ItemError;
     type Commands = (Create, Receive, Reserve, Take, Release, Lapse, Ship, Show);

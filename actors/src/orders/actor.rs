@@ -29,6 +29,7 @@ pub enum Order {
 
 impl Actor for Order {
     const KIND: &'static str = "order";
+    const TIMERS: bool = true;
     type Event = OrderEvent;
     type Error = OrderError;
     type Commands = (Place, NoteReserved, NoteLacking, NotePaid, NoteDeclined, Expire, Show);

@@ -32,6 +32,7 @@ pub enum Email {
 
 impl Actor for Email {
     const KIND: &'static str = "email";
+    const TIMERS: bool = true;
     type Event = EmailEvent;
     type Error = EmailError;
     type Commands = (Claim, Confirm, Release, Lapse, Holder);

@@ -30,8 +30,9 @@ use crate::{
     wire::{encoding::Encoding, envelope::RequestHeaders, subject},
 };
 
-/// The followers that each node hosting `kind` runs.
-pub(crate) fn followers(bus: &Bus, kind: &'static str) -> [Follower; 3] {
+/// The followers that each node hosting `kind` runs. What its commits arm is followed only if they
+/// may arm anything; what was armed before is carried out in any case.
+pub(crate) fn followers(bus: &Bus, kind: &'static str, has_timers: bool) -> Vec<Follower> {
     let follower = |name: &'static str, stream: &str, filter: Option<String>, reaction| {
         // Where many kinds share a stream, each has a follower there.
         let follower = filter.as_ref().map_or(name.to_owned(), |_| format!("{name}-{kind}"));
@@ -42,11 +43,12 @@ pub(crate) fn followers(bus: &Bus, kind: &'static str) -> [Follower; 3] {
     };
     let timers = Arc::new(SetTimers { bus: bus.clone(), kind });
     let asks: Arc<dyn React> = Arc::new(AskLetter { bus: bus.clone() });
-    [
-        follower("timers", &subject::event_stream(kind), None, timers),
+    let timers = follower("timers", &subject::event_stream(kind), None, timers);
+    let letters = [
         follower("due", subject::TIMER_STREAM, Some(subject::dues(kind)), asks.clone()),
         follower("tells", subject::TELL_STREAM, Some(subject::tells(kind)), asks),
-    ]
+    ];
+    has_timers.then_some(timers).into_iter().chain(letters).collect()
 }
 
 /// Arms and disarms what commits say of timers.

@@ -52,6 +52,11 @@ pub trait Actor: Default + Serialize + DeserializeOwned + Send + Sync + 'static 
     /// from its first event once more.
     const STATE: u32 = 1;
 
+    /// Whether its handlers arm timers. Each commit of a kind that does is followed for what it
+    /// arms; one that does not is spared that. A handler that arms one all the same does not
+    /// compile.
+    const TIMERS: bool = false;
+
     /// Folds one event into the state. Never fails, decides nothing, reads no clock.
     fn apply(&mut self, event: &Self::Event);
 

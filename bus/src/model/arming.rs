@@ -83,6 +83,7 @@ const fn listed<A: Handle<C>, C: Wire>() -> &'static str {
             is_listed(<A::Commands as CommandSet<A>>::NAMES, <A as Handle<C>>::NAME),
             "the actor handles this command but does not list it in `Actor::Commands`"
         );
+        assert!(A::TIMERS, "an actor with timers says so: `const TIMERS: bool = true;`");
     }
     <A as Handle<C>>::NAME
 }

@@ -157,7 +157,9 @@ impl<A: Actor> Presence<A> {
         id: &Id<A>,
     ) -> Result<&mut Activation<A>, LoadError> {
         if let Self::Absent { trust_replicas } = *self {
-            let loaded = Activation::load(home, id.clone(), trust_replicas).await?;
+            // On the heap, as all that is rarely needed: it makes every turn's task larger.
+            let loading = Box::pin(Activation::load(home, id.clone(), trust_replicas));
+            let loaded = loading.await?;
             *self = Self::Live(Box::new(loaded));
         }
         match self {

@@ -129,7 +129,7 @@ impl Host {
         let home = self.bus.home(Shard::of(A::KIND));
         self.shards.push(home.shard.clone());
         self.kinds.push(Arc::new(Kind::<A>::new(home, self.tasks.clone(), self.room.clone())));
-        self.followers.extend(letters::followers(&self.bus, A::KIND));
+        self.followers.extend(letters::followers(&self.bus, A::KIND, A::TIMERS));
         self
     }
 

@@ -48,7 +48,7 @@ impl<A: Actor> Activation<A> {
         draft: Draft<T>,
     ) -> Settled<T> {
         if draft.commits == 0 {
-            return self.settle_unstored(home, draft).await;
+            return Box::pin(self.settle_unstored(home, draft)).await;
         }
         let (stored, mut loss) = self.append(home, &draft).await;
         let (mut stored, is_any_stored) = (stored.iter(), !stored.is_empty());
@@ -114,7 +114,7 @@ impl<A: Actor> Activation<A> {
             commits: commits.iter().map(|(decided, _)| decided.bytes.clone()).collect(),
         };
         if Plant::ReplyBeforeAppend.is_here() {
-            return (self.reply_before_append(home, chain).await, None);
+            return (Box::pin(self.reply_before_append(home, chain)).await, None);
         }
         let Appended { mut stored, failed } = home.group.append(chain).await;
         let Some(Failed { error, sent }) = failed else { return (stored, None) };
@@ -127,7 +127,7 @@ impl<A: Actor> Activation<A> {
             }
             AppendError::TooLarge => Loss::TooLarge,
             AppendError::Conflict | AppendError::Unknown => {
-                match self.find_last(home, doubtful).await {
+                match Box::pin(self.find_last(home, doubtful)).await {
                     Ok(Some(last)) => {
                         stored.extend(last + 1 - sent as u64..=last);
                         Loss::Overtaken

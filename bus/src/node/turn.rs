@@ -237,14 +237,19 @@ impl<A: Actor> Activation<A> {
         let Some(door) = doors.get(&*command.name) else {
             return What::Stands(Err(Failure::new(Status::NotFound, "there is no such command")));
         };
-        match repeat::commit_of(home, &self.id, &mut self.keys, command).await {
-            Ok(None) => {}
-            Ok(Some(entry)) => {
-                return What::Recorded(repeat::recorded_answer(home, door, command, &entry));
+        if repeat::recall(home, &self.keys, command) != Recall::New {
+            let looking = Box::pin(repeat::commit_of(home, &self.id, &mut self.keys, command));
+            match looking.await {
+                Ok(None) => {}
+                Ok(Some(entry)) => {
+                    return What::Recorded(repeat::recorded_answer(home, door, command, &entry));
+                }
+                // The search took too long.
+                Err(failure) if failure.status == Status::Expired => {
+                    return What::Stands(Err(failure));
+                }
+                Err(failure) => return What::Recorded(Answer::failed(failure)),
             }
-            // The search took too long.
-            Err(failure) if failure.status == Status::Expired => return What::Stands(Err(failure)),
-            Err(failure) => return What::Recorded(Answer::failed(failure)),
         }
         if let Some(failure) = self.objection(home, command) {
             return What::Rests(Err(failure));

@@ -2,6 +2,8 @@
 //! loses none.
 
 pub(crate) mod nats;
+mod outbox;
+mod requests;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 

@@ -2,19 +2,29 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{Client, ConnectOptions, HeaderMap, RequestErrorKind, Subscriber};
+use async_nats::{
+    Client, ConnectOptions, HeaderMap, RequestErrorKind, Subscriber, message::OutboundMessage,
+};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::{sync::watch, time::timeout};
 use tracing::{debug, info, warn};
 
-use super::{Message, Network, NoReply, Reply, Subscription};
-use crate::{journal::BoxFuture, limits::FLUSH_TIMEOUT, wire::error::Error};
+use super::{
+    Message, Network, NoReply, Reply, Subscription, outbox::Outbox, requests::Requests,
+};
+use crate::{
+    journal::BoxFuture,
+    limits::{FLUSH_TIMEOUT, REQUEST_BYTES_PLAIN},
+    wire::error::Error,
+};
 
 /// The connection. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct NatsNetwork {
     client: Client,
+    outbox: Outbox,
+    requests: Requests,
     connections: watch::Receiver<u64>,
 }
 
@@ -40,7 +50,9 @@ impl NatsNetwork {
         // The event comes a moment later. Who follows at once must not take it for another
         // connection; and if it never comes, following begins anew once, and that is all.
         drop(timeout(FLUSH_TIMEOUT, connections.wait_for(|count| *count > 0)).await);
-        Ok(Self { client, connections })
+        let outbox = Outbox::of(client.clone());
+        let requests = Requests::of(&client, outbox.clone()).await?;
+        Ok(Self { client, outbox, requests, connections })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -56,6 +68,9 @@ impl Network for NatsNetwork {
         body: Bytes,
         budget: Duration,
     ) -> BoxFuture<'a, Result<Reply, NoReply>> {
+        if body.len() <= REQUEST_BYTES_PLAIN {
+            return Box::pin(self.requests.ask(subject, headers, body, budget));
+        }
         Box::pin(async move {
             let request =
                 async_nats::Request::new().headers(headers).payload(body).timeout(Some(budget));
@@ -76,15 +91,14 @@ impl Network for NatsNetwork {
     fn publish<'a>(&'a self, message: Message) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let Message { subject, reply, headers, body } = message;
-            let (subject, headers) = (subject.to_string(), headers.unwrap_or_default());
-            let published = match reply {
-                None => self.client.publish_with_headers(subject, headers, body).await,
-                Some(reply) => {
-                    let reply = reply.to_string();
-                    self.client.publish_with_reply_and_headers(subject, reply, headers, body).await
-                }
+            let message = OutboundMessage {
+                subject: (&*subject).into(),
+                reply: reply.map(|reply| (&*reply).into()),
+                headers,
+                payload: body,
             };
-            published.map_err(|e| Error::Journal(format!("cannot publish: {e}")))
+            let closed = || Error::Journal("the connection is closed".to_owned());
+            self.outbox.put(message).await.then_some(()).ok_or_else(closed)
         })
     }
 
@@ -106,8 +120,12 @@ impl Network for NatsNetwork {
 
     fn flush(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            let flushing = async {
+                self.outbox.emptied().await;
+                self.client.flush().await
+            };
             // Without a connection it would wait for one.
-            match timeout(FLUSH_TIMEOUT, self.client.flush()).await {
+            match timeout(FLUSH_TIMEOUT, flushing).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(%error, "could not flush the connection"),
                 Err(_) => warn!("what was written last may not have left"),

@@ -5,20 +5,17 @@
 //! be the newest somewhere in it, nobody else can have written to it since: one question answers
 //! for all who wait at the same time.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::{sync::oneshot, task::yield_now};
 
 use super::GroupCommit;
 
-/// The run, and who looks behind it.
+/// The run, and who waits for a look behind it.
 #[derive(Debug, Default)]
 pub(super) struct Frontier {
     run: Mutex<Run>,
-    /// Looks that have begun so far.
-    begun: AtomicU64,
-    gate: tokio::sync::Mutex<Look>,
+    looks: Mutex<Looks>,
 }
 
 /// All sequences after `base`, up to `through`, are our own commits.
@@ -28,12 +25,12 @@ struct Run {
     through: u64,
 }
 
-/// The last look behind the run.
-#[derive(Debug, Default, Clone, Copy)]
-struct Look {
-    number: u64,
-    /// The run that nothing was stored behind; none if something was.
-    run: Option<Run>,
+#[derive(Debug, Default)]
+struct Looks {
+    is_under_way: bool,
+    /// Who asked since the last look began: one that begins later answers them all, with the run
+    /// that nothing was stored behind, or none if something was.
+    waiting: Vec<oneshot::Sender<Option<Run>>>,
 }
 
 impl Frontier {
@@ -55,19 +52,21 @@ impl Frontier {
     }
 
     /// See [`GroupCommit::is_only_ours_since`].
-    pub(super) async fn is_only_ours_since(&self, seen: u64, group: &GroupCommit) -> bool {
+    pub(super) async fn is_only_ours_since(&self, seen: u64, group: &Arc<GroupCommit>) -> bool {
         if seen < self.run().base {
             return false;
         }
-        let before = self.begun.load(Ordering::Acquire);
-        let mut look = self.gate.lock().await;
-        // One that began after this was asked answers for us, too.
-        if look.number <= before {
-            look.number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
-            look.run = None;
-            look.run = self.look(group).await;
+        let (tell, told) = oneshot::channel();
+        {
+            let mut looks = self.looks();
+            looks.waiting.push(tell);
+            if !std::mem::replace(&mut looks.is_under_way, true) {
+                let looking = Looking { group: group.clone(), is_done: false };
+                tokio::spawn(look_on(looking));
+            }
         }
-        look.run.is_some_and(|run| seen >= run.base)
+        let run = told.await.ok().flatten();
+        run.is_some_and(|run| seen >= run.base)
     }
 
     async fn look(&self, group: &GroupCommit) -> Option<Run> {
@@ -97,5 +96,47 @@ impl Frontier {
 
     fn run(&self) -> MutexGuard<'_, Run> {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to look. Whoever loses it in the middle leaves the way open.
+struct Looking {
+    group: Arc<GroupCommit>,
+    is_done: bool,
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        if !self.is_done {
+            *self.group.frontier.looks() = Looks::default();
+        }
+    }
+}
+
+/// Looks, until nobody waits.
+async fn look_on(mut looking: Looking) {
+    let group = looking.group.clone();
+    let frontier = &group.frontier;
+    loop {
+        // Those who are about to ask may as well be answered by the same look.
+        yield_now().await;
+        let waiting = {
+            let mut looks = frontier.looks();
+            looks.is_under_way = !looks.waiting.is_empty();
+            std::mem::take(&mut looks.waiting)
+        };
+        if waiting.is_empty() {
+            looking.is_done = true;
+            return;
+        }
+        let run = frontier.look(&group).await;
+        for tell in waiting {
+            // Who waited may be gone.
+            let _ = tell.send(run);
+        }
     }
 }

@@ -107,7 +107,7 @@ impl GroupCommit {
 
     /// Whether nobody but us has written to the shard since sequence `seen`, as the leader has it
     /// after this was asked. `false` also where that cannot be told.
-    pub(crate) async fn is_only_ours_since(&self, seen: u64) -> bool {
+    pub(crate) async fn is_only_ours_since(self: &Arc<Self>, seen: u64) -> bool {
         self.frontier.is_only_ours_since(seen, self).await
     }
 

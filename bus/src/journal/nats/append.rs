@@ -2,7 +2,7 @@
 //! an atomic batch of them (ADR-50).
 
 use async_nats::{
-    HeaderMap, RequestErrorKind, StatusCode,
+    HeaderMap,
     client::{self, PublishErrorKind},
     header,
 };
@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{AppendError, NatsJournal, Proposal};
 use crate::{
+    asking::transport::{Network, NoReply},
     limits::APPEND_TIMEOUT,
     model::commit::Position,
     wire::{error::Error, subject, subject::Shard},
@@ -113,23 +114,10 @@ impl NatsJournal {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<Acknowledgement, AppendError> {
-        let request = async_nats::Request::new()
-            .headers(headers)
-            .payload(payload)
-            .timeout(Some(APPEND_TIMEOUT));
-        // A second limit: while disconnected, handing the message over can block.
-        let answer =
-            tokio::time::timeout(APPEND_TIMEOUT, self.client.send_request(subject, request));
-        let message = match answer.await {
-            Err(_) => return Err(AppendError::Unknown),
-            Ok(Err(error)) => return Err(not_sent(&error)),
-            Ok(Ok(message)) => message,
-        };
-        if message.status == Some(StatusCode::NO_RESPONDERS) {
-            return Err(AppendError::Refused("no stream takes it".to_owned()));
-        }
+        let answer = self.network.request(subject, headers, payload, APPEND_TIMEOUT).await;
+        let message = answer.map_err(not_stored)?;
         let acknowledgement: Acknowledgement =
-            serde_json::from_slice(&message.payload).map_err(|_| AppendError::Unknown)?;
+            serde_json::from_slice(&message.body).map_err(|_| AppendError::Unknown)?;
         match &acknowledgement.error {
             None if acknowledgement.seq > 0 => Ok(acknowledgement),
             None => Err(AppendError::Unknown),
@@ -160,11 +148,11 @@ fn batch_headers(batch: &str, number: u64, expected: Option<u64>) -> HeaderMap {
     headers
 }
 
-fn not_sent(error: &async_nats::RequestError) -> AppendError {
-    match error.kind() {
-        // No responders means that no stream has the subject, or its leader is being elected.
-        RequestErrorKind::NoResponders => AppendError::Refused("no stream takes it".to_owned()),
-        RequestErrorKind::MaxPayloadExceeded => AppendError::TooLarge,
-        _ => AppendError::Unknown,
+fn not_stored(no_reply: NoReply) -> AppendError {
+    match no_reply {
+        // No stream has the subject, or its leader is being elected.
+        NoReply::NobodyThere => AppendError::Refused("no stream takes it".to_owned()),
+        NoReply::TooLarge => AppendError::TooLarge,
+        NoReply::TimedOut | NoReply::NotSent => AppendError::Unknown,
     }
 }

@@ -34,6 +34,7 @@ pub(crate) use fitness::check_server;
 #[derive(Debug)]
 pub(crate) struct NatsJournal {
     client: Client,
+    network: NatsNetwork,
     jetstream: jetstream::Context,
     connections: watch::Receiver<u64>,
     replicas: usize,
@@ -46,7 +47,8 @@ impl NatsJournal {
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(crate::limits::READ_TIMEOUT);
         let pins = std::sync::Arc::default();
-        Self { client, jetstream, connections: network.connections(), replicas, pins }
+        let (connections, network) = (network.connections(), network.clone());
+        Self { client, network, jetstream, connections, replicas, pins }
     }
 
     /// Resolves when the connection has been replaced by another.

@@ -156,6 +156,19 @@ pub(crate) fn parse_reply_box(subject: &str) -> Option<u64> {
     subject.strip_prefix("_INBOX.")?.parse().ok()
 }
 
+/// Where the replies to all requests of one connection go, whose inbox this is.
+pub(crate) fn replies(inbox: &str) -> String {
+    format!("{inbox}.*")
+}
+
+pub(crate) fn reply(inbox: &str, number: u64) -> String {
+    format!("{inbox}.{number}")
+}
+
+pub(crate) fn parse_reply(subject: &str) -> Option<u64> {
+    subject.rsplit_once('.')?.1.parse().ok()
+}
+
 /// Whether a subject matches a pattern: `*` stands for one token, a last `>` for one or more.
 pub(crate) fn matches(pattern: &str, subject: &str) -> bool {
     let (mut wanted, mut given) = (pattern.split('.'), subject.split('.'));

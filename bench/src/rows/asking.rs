@@ -1,0 +1,68 @@
+//! Asking without storing anything.
+
+use anyhow::bail;
+use bus::AskError;
+
+use super::{costs, in_turn, medians, rates};
+use crate::{
+    actor::{SlotError, TakeOut, payload},
+    load::{self, Load},
+    place::{Ground, Place, Settings, ids},
+    report::{Better, Measured},
+};
+
+const CALLERS: usize = 64;
+const ACTORS: usize = 1_000;
+
+/// An ask that is refused: read, decided on, checked to rest on the newest state, and answered.
+pub(super) async fn refused(settings: &Settings) -> anyhow::Result<Vec<Measured>> {
+    let place = Place::start(settings, Ground::One).await?;
+    place.fill::<1>(ACTORS).await?;
+    let ours = || ask_in_vain(&place, settings);
+    let raw = || {
+        let raw = place.raw.clone();
+        load::closed(CALLERS, settings.span, move |_| {
+            let raw = raw.clone();
+            async move { raw.look().await }
+        })
+    };
+    let (our_loads, raw_loads) = in_turn(settings, ours, raw).await?;
+    let remark = costs(&place.processes(), ours).await?;
+    let raw_remark = format!("raw: {}", costs(&place.processes(), raw).await?);
+    place.stop().await;
+    let throughput = Measured {
+        counterpart: "core request-reply",
+        goal: Some(0.85),
+        floor: Some(0.25),
+        raw: rates(&raw_loads),
+        remarks: vec![remark, raw_remark],
+        ..Measured::plain("refused", "ask refused without an event, c=64", "/s", rates(&our_loads))
+    };
+    let latency = Measured {
+        row: "refused-p50".to_owned(),
+        what: "the same, p50".to_owned(),
+        unit: "µs",
+        better: Better::Lower,
+        goal: Some(1.2),
+        floor: Some(4.0),
+        ours: medians(&our_loads),
+        raw: medians(&raw_loads),
+        remarks: Vec::new(),
+        ..throughput.clone()
+    };
+    Ok(vec![throughput, latency])
+}
+
+async fn ask_in_vain(place: &Place, settings: &Settings) -> anyhow::Result<Load> {
+    let (bus, ids) = (place.caller.clone(), ids::<1>("s", ACTORS));
+    load::closed(CALLERS, settings.span, move |n| {
+        let slot = bus.actor(&ids[n % ACTORS]);
+        async move {
+            match slot.ask(TakeOut { payload: payload() }).await {
+                Err(AskError::Refused(SlotError::Kept)) => Ok(()),
+                other => bail!("not refused: {other:?}"),
+            }
+        }
+    })
+    .await
+}
