@@ -14,6 +14,7 @@ pub(crate) struct Slot<const SHARDS: u32> {
 
 /// A slot whose commits are all in one stream.
 pub(crate) type OneSlot = Slot<1>;
+pub(crate) const ONE_STREAM: &str = "EVT_slot_0";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum SlotEvent {
@@ -49,6 +50,7 @@ impl<const SHARDS: u32> Actor for Slot<SHARDS> {
     type Event = SlotEvent;
     type Error = SlotError;
     type Commands = (Put, TakeOut, Look);
+    const SHARDS: u32 = SHARDS;
 
     fn apply(&mut self, _: &SlotEvent) {
         self.count += 1;

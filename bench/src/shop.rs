@@ -94,7 +94,9 @@ impl Shop {
     pub(crate) async fn commits(&self) -> anyhow::Result<u64> {
         let mut all = 0;
         for kind in KINDS {
-            all += self.bus.last_sequence(kind).await?;
+            for stream in self.bus.streams(kind).await? {
+                all += self.bus.last_sequence(&stream).await?;
+            }
         }
         Ok(all)
     }

@@ -93,6 +93,9 @@ pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts of one ask.
 pub const ASK_AGAIN_AFTER_MAX: Duration = Duration::from_millis(500);
 
+/// Shards one kind may have: each is a stream with followers of its own.
+pub const SHARDS_MAX: u32 = 64;
+
 /// Commits one atomic batch may have: the server's limit.
 pub const BATCH_MAX: usize = 1_000;
 

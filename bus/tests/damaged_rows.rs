@@ -167,7 +167,7 @@ async fn listed(bus: &Bus, after: &Position, by_index: bool) -> Vec<TillCard> {
 async fn folded(server: &TestServer, bus: &Bus, commits: u64, rows: &Path) -> Position {
     fill(&server.url, commits, TILLS).await;
     let node = host_with_rows(bus, rows).await;
-    let last = bus.last_sequence("till").await.unwrap();
+    let last = bus.last_sequence("EVT_till_0").await.unwrap();
     let position = format!("EVT_till_0@{last}").parse().unwrap();
     listed(bus, &position, false).await;
     node.stop().await;

@@ -212,7 +212,7 @@ async fn what_was_done_behind_a_failing_commit_is_not_done_again_by_who_takes_ov
         let put_in = || async { bus.actor(&till).ask(PutIn { amount: 1 }).await.unwrap() };
         join_all((0..500).map(|_| put_in())).await;
     }
-    let last = bus.last_sequence("till").await.unwrap();
+    let last = bus.last_sequence("EVT_till_0").await.unwrap();
     let jetstream = async_nats::jetstream::new(async_nats::connect(&server.url).await.unwrap());
     eventually("the place is noted down", || async {
         let places = jetstream.get_stream("KV_PLACES").await.ok()?;

@@ -210,7 +210,7 @@ async fn two_thousand_timers_due_at_one_instant_all_fire_and_none_early() {
         .await;
     until_quiet(&server).await;
     let armed_at = Timestamp::now();
-    let mut commits = std::pin::pin!(bus.commits("alarm", 1).await.unwrap());
+    let mut commits = std::pin::pin!(bus.commits(&"EVT_alarm_0".into(), 1).await.unwrap());
     let mut lateness = BTreeMap::new();
     let collect = async {
         while lateness.len() < COUNT {

@@ -1,6 +1,6 @@
 //! `callboard events`: commits, decoded, one event a line.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use actors::Role;
 use anyhow::bail;
@@ -41,7 +41,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     for role in Role::ALL {
         let name = role.to_string();
         if kind.is_none_or(|kind| kind == name) {
-            sources.push(Source::open(&bus, name).await?);
+            for stream in bus.streams(&name).await? {
+                sources.push(Source::open(&bus, stream).await?);
+            }
         }
     }
     if sources.is_empty() {
@@ -65,16 +67,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// One kind's commits, and where its past ends.
+/// One stream's commits, and where its past ends.
 struct Source {
     commits: Commits,
     last: u64,
 }
 
 impl Source {
-    async fn open(bus: &Bus, kind: String) -> anyhow::Result<Self> {
-        let last = bus.last_sequence(&kind).await?;
-        let commits = bus.commits(&kind, 1).await?.boxed();
+    async fn open(bus: &Bus, stream: Arc<str>) -> anyhow::Result<Self> {
+        let last = bus.last_sequence(&stream).await?;
+        let commits = bus.commits(&stream, 1).await?.boxed();
         Ok(Self { commits, last })
     }
 

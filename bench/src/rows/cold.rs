@@ -8,7 +8,7 @@ use bus::{Actor, Bus, Id, limits::SNAPSHOT_PAUSE};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    actor::{Look, OneSlot},
+    actor::{Look, ONE_STREAM, OneSlot},
     load,
     place::{Ground, Place, Settings, ids},
     report::{Better, Measured, median},
@@ -115,9 +115,8 @@ async fn wake(bus: &Bus, id: &Id<OneSlot>, at_least: u64) -> anyhow::Result<f64>
 }
 
 async fn read_five(place: &Place, id: &Id<OneSlot>) -> anyhow::Result<f64> {
-    let (stream, subject) =
-        (format!("EVT_{}_0", OneSlot::KIND), format!("evt.{}.0.{id}", OneSlot::KIND));
+    let subject = format!("evt.{}.0.{id}", OneSlot::KIND);
     let began = Instant::now();
-    place.raw.read(&stream, &subject, SHORT_PAST).await?;
+    place.raw.read(ONE_STREAM, &subject, SHORT_PAST).await?;
     Ok(began.elapsed().as_secs_f64() * 1e6)
 }

@@ -6,12 +6,11 @@ use tokio::time::{Instant, sleep};
 
 use super::{costs, in_turn, medians, rates};
 use crate::{
-    actor::OneSlot,
+    actor::ONE_STREAM,
     load::{self, Load, put},
     place::{Ground, Place, Settings, check_stored, ids, no_slow_disk},
     report::{Better, Measured},
 };
-use bus::Actor;
 
 const ACTORS: usize = 10_000;
 const COUNTERPART: &str = "request + version-checked publish + reply, one publish per command";
@@ -137,13 +136,13 @@ fn middle(loads: &[Load]) -> f64 {
 
 async fn ours(place: &Place, settings: &Settings, callers: usize) -> anyhow::Result<Load> {
     let ids = ids::<1>("s", ACTORS);
-    let (bus, before) = (place.caller.clone(), place.caller.last_sequence(OneSlot::KIND).await?);
+    let (bus, before) = (place.caller.clone(), place.caller.last_sequence(ONE_STREAM).await?);
     let load = load::closed(callers, settings.span, move |n| {
         let (bus, ids) = (bus.clone(), ids.clone());
         async move { put(&bus, &ids[n % ACTORS]).await }
     });
     let load = load.await?;
-    check_stored(before, place.caller.last_sequence(OneSlot::KIND).await?, load.done)?;
+    check_stored(before, place.caller.last_sequence(ONE_STREAM).await?, load.done)?;
     Ok(load)
 }
 
@@ -160,13 +159,13 @@ pub(super) async fn hot(settings: &Settings) -> anyhow::Result<Vec<Measured>> {
     place.fill::<1>(1).await?;
     let ours = || async {
         let id = ids::<1>("s", 1)[0].clone();
-        let (bus, before) = (place.caller.clone(), place.caller.last_sequence(OneSlot::KIND).await?);
+        let (bus, before) = (place.caller.clone(), place.caller.last_sequence(ONE_STREAM).await?);
         let load = load::closed(256, settings.span, move |_| {
             let (bus, id) = (bus.clone(), id.clone());
             async move { put(&bus, &id).await }
         });
         let load = load.await?;
-        check_stored(before, place.caller.last_sequence(OneSlot::KIND).await?, load.done)?;
+        check_stored(before, place.caller.last_sequence(ONE_STREAM).await?, load.done)?;
         Ok(load)
     };
     let mut raw_rates = Vec::new();

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use async_nats::jetstream::{self, consumer::pull::OrderedConfig};
-use bus::{Actor, Host};
+use bus::Host;
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
 
 use super::count;
 use crate::{
-    actor::{OneSlot, SlotRow},
+    actor::{ONE_STREAM, OneSlot, SlotRow},
     load,
     place::{Ground, Place, Settings, folder, ids},
     report::Measured,
@@ -60,7 +60,7 @@ async fn fold_all(place: &Place, settings: &Settings) -> anyhow::Result<f64> {
 
 async fn read_all(place: &Place) -> anyhow::Result<f64> {
     let jetstream = jetstream::new(async_nats::connect(place.url()).await?);
-    let stream = jetstream.get_stream(format!("EVT_{}_0", OneSlot::KIND)).await?;
+    let stream = jetstream.get_stream(ONE_STREAM).await?;
     let began = Instant::now();
     let consumer = stream.create_consumer(OrderedConfig::default()).await?;
     let mut messages = consumer.messages().await?.take(usize::try_from(COMMITS)?);

@@ -6,13 +6,12 @@ use anyhow::Context;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    actor::OneSlot,
+    actor::ONE_STREAM,
     load,
     place::{Ground, Place, Settings, check_stored, ids},
     report::{Better, Measured},
     usage::resident,
 };
-use bus::Actor;
 
 const ACTORS: usize = 10_000;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +26,7 @@ pub(super) async fn soak(settings: &Settings) -> anyhow::Result<Vec<Measured>> {
         async move { load::put(&bus, &ids[n % ACTORS]).await }
     });
     let rate = top.await?.per_second() / 2.0;
-    let before = place.caller.last_sequence(OneSlot::KIND).await?;
+    let before = place.caller.last_sequence(ONE_STREAM).await?;
     let bus = place.caller.clone();
     let asking = load::open(rate, settings.soak, |n| {
         let (bus, id) = (bus.clone(), ids[n % ACTORS].clone());
@@ -37,7 +36,7 @@ pub(super) async fn soak(settings: &Settings) -> anyhow::Result<Vec<Measured>> {
     let server = servers.first().context("there is a server")?.to_string();
     let (asked, grown) = tokio::join!(asking, growth(settings.soak, ["self", &server]));
     let asked = asked?;
-    check_stored(before, place.caller.last_sequence(OneSlot::KIND).await?, asked.done)?;
+    check_stored(before, place.caller.last_sequence(ONE_STREAM).await?, asked.done)?;
     place.stop().await;
     let minutes = settings.soak.as_secs_f64() / 60.0;
     let what = format!("{minutes:.0} min at half of the top rate ({rate:.0}/s), open loop");

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::rates;
 use crate::{
-    actor::OneSlot,
+    actor::{ONE_STREAM, OneSlot},
     load,
     place::{Ground, Place, Settings, ids},
     raw,
@@ -26,10 +26,10 @@ pub(super) async fn stored(settings: &Settings) -> anyhow::Result<Vec<Measured>>
     let commit = any_commit(&client).await?;
     let mut measured: Vec<Measured> = Vec::new();
     for step in STEPS.into_iter().filter(|step| *step <= settings.stored_max) {
-        let stored = place.caller.last_sequence(OneSlot::KIND).await?;
+        let stored = place.caller.last_sequence(ONE_STREAM).await?;
         let subject = |n: u64| format!("evt.{}.0.other-{}", OneSlot::KIND, n % OTHERS);
         raw::fill(&client, &commit, stored..step.max(stored), subject).await?;
-        ensure!(place.caller.last_sequence(OneSlot::KIND).await? >= step, "{step} were not stored");
+        ensure!(place.caller.last_sequence(ONE_STREAM).await? >= step, "{step} were not stored");
         let ours = throughput(&place, settings).await?;
         let first = measured.first().map(|first| first.ours.clone()).unwrap_or_default();
         let is_last = step == STEPS[STEPS.len() - 1];
@@ -67,7 +67,7 @@ async fn throughput(place: &Place, settings: &Settings) -> anyhow::Result<Vec<f6
 
 /// The bytes of a real commit.
 async fn any_commit(client: &async_nats::Client) -> anyhow::Result<Bytes> {
-    let stream = jetstream::new(client.clone()).get_stream(format!("EVT_{}_0", OneSlot::KIND)).await?;
+    let stream = jetstream::new(client.clone()).get_stream(ONE_STREAM).await?;
     let message = stream.get_raw_message(1).await.context("there is a first commit")?;
     Ok(message.payload)
 }

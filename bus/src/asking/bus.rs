@@ -143,7 +143,8 @@ impl Bus {
     /// # Errors
     /// [`Error::Journal`] if the journal cannot be read now, or a commit in it not at all.
     pub async fn history(&self, kind: &str, id: &str, after: u64) -> Result<Vec<AnyCommit>, Error> {
-        let shard = Shard::of(kind);
+        let count = self.shards(kind).await?;
+        let shard = Shard::of_id(kind, id, count);
         let mut after = after;
         let mut commits = Vec::new();
         loop {
@@ -167,17 +168,31 @@ impl Bus {
         self.inner.live.listen(kind).await
     }
 
-    /// All commits of `kind` from sequence `from` on, then those to come.
+    /// The streams that hold the commits of `kind`: one for each shard.
     ///
     /// # Errors
-    /// [`Error::Journal`] if the kind's stream does not exist or cannot be read.
+    /// [`Error::Journal`] if the kind's first stream does not exist or cannot be read.
+    pub async fn streams(&self, kind: &str) -> Result<Vec<Arc<str>>, Error> {
+        let shards = Shard::all(kind, self.shards(kind).await?);
+        Ok(shards.into_iter().map(|shard| shard.stream).collect())
+    }
+
+    async fn shards(&self, kind: &str) -> Result<u32, Error> {
+        let count = self.inner.journal.shards(kind).await;
+        count.map_err(|e| Error::Journal(e.to_string()))
+    }
+
+    /// All commits of `stream` from sequence `from` on, then those to come.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] if the stream does not exist or cannot be read.
     pub async fn commits(
         &self,
-        kind: &str,
+        stream: &Arc<str>,
         from: u64,
     ) -> Result<impl futures_util::Stream<Item = Result<AnyCommit, Error>> + use<>, Error> {
         use futures_util::StreamExt;
-        let stream: Arc<str> = subject::event_stream(kind).into();
+        let stream = stream.clone();
         let entries = self.inner.journal.follow(&stream, from).await;
         let entries = entries.map_err(|e| Error::Journal(e.to_string()))?;
         Ok(entries.map(move |entry| {
@@ -186,12 +201,12 @@ impl Bus {
         }))
     }
 
-    /// The sequence of the last commit of `kind`.
+    /// The sequence of the last commit of `stream`.
     ///
     /// # Errors
-    /// [`Error::Journal`] if the kind's stream does not exist or cannot be read.
-    pub async fn last_sequence(&self, kind: &str) -> Result<u64, Error> {
-        let bounds = self.inner.journal.bounds(&subject::event_stream(kind)).await;
+    /// [`Error::Journal`] if the stream does not exist or cannot be read.
+    pub async fn last_sequence(&self, stream: &str) -> Result<u64, Error> {
+        let bounds = self.inner.journal.bounds(stream).await;
         Ok(bounds.map_err(|e| Error::Journal(e.to_string()))?.last_sequence)
     }
 

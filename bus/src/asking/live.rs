@@ -12,10 +12,14 @@ use tokio::{sync::broadcast, task::AbortHandle, time::sleep};
 use tracing::{error, warn};
 
 use crate::{
-    journal::{Entry, Journal},
+    journal::{Entry, Journal, ReadError},
     limits::{ASK_AGAIN_AFTER_MAX, LIVE_BUFFER},
     model::commit::{AnyCommit, Position, Stored},
-    wire::{encoding::Encoding, error::Error, subject},
+    wire::{
+        encoding::Encoding,
+        error::Error,
+        subject::{self, Shard},
+    },
 };
 
 /// Commits of one kind, from the moment it was asked for.
@@ -54,12 +58,13 @@ pub(crate) struct LiveReaders {
 #[derive(Debug)]
 struct Reader {
     commits: broadcast::Sender<Arc<AnyCommit>>,
-    task: AbortHandle,
+    /// One for each shard.
+    tasks: Vec<AbortHandle>,
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -72,15 +77,22 @@ impl LiveReaders {
         if let Some(live) = self.existing(kind) {
             return Ok(live);
         }
-        let stream: Arc<str> = subject::event_stream(kind).into();
-        let bounds = self.journal.bounds(&stream).await;
-        let last = bounds.map_err(|e| Error::Journal(e.to_string()))?.last_sequence;
+        let unreadable = |e: ReadError| Error::Journal(e.to_string());
+        let count = self.journal.shards(kind).await.map_err(unreadable)?;
+        let mut ends = Vec::new();
+        for Shard { stream, .. } in Shard::all(kind, count) {
+            let last = self.journal.bounds(&stream).await.map_err(unreadable)?.last_sequence;
+            ends.push((stream, last));
+        }
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let reader = readers.entry(kind.into()).or_insert_with(|| {
             let commits = broadcast::Sender::new(LIVE_BUFFER);
-            let reading = read_on(self.journal.clone(), stream, last, commits.clone());
-            let task = tokio::spawn(reading).abort_handle();
-            Reader { commits, task }
+            let reading = ends.into_iter().map(|(stream, last)| {
+                let reading = read_on(self.journal.clone(), stream, last, commits.clone());
+                tokio::spawn(reading).abort_handle()
+            });
+            let tasks = reading.collect();
+            Reader { commits, tasks }
         });
         Ok(Live { commits: reader.commits.subscribe() })
     }

@@ -106,11 +106,14 @@ impl Service {
         bus: &Bus,
         schemas: &mut BTreeMap<String, Schemas>,
     ) -> Self {
-        let name = kind.home().shard.kind.to_string();
+        let name = kind.name().to_string();
         Self {
             id: bus.ambient().token(),
             description: "A kind of actors: each has an id, in the place of the `*`",
-            metadata: BTreeMap::from([("kind", name.clone())]),
+            metadata: BTreeMap::from([
+                ("kind", name.clone()),
+                ("shards", kind.homes().len().to_string()),
+            ]),
             serves: name.clone(),
             started: bus.ambient().now(),
             schemas: schemas.remove(&name).unwrap_or_default(),

@@ -49,6 +49,8 @@ pub(crate) struct Follower {
     pub(crate) reaction: Arc<dyn React>,
     /// Whether what is done is removed from the source.
     pub(crate) sweeps: bool,
+    /// Whether it also carries out dead letters again: one does for all shards of a kind.
+    pub(crate) repeats: bool,
 }
 
 /// What a running follower shares with its tasks.
@@ -107,6 +109,7 @@ impl Follower {
             source: again_source(self.name, &self.source),
             reaction: Arc::new(reaction),
             sweeps: false,
+            repeats: false,
         }
     }
 

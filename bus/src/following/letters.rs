@@ -27,28 +27,37 @@ use crate::{
         timer::{Arming, DISARMED, TimerChange},
         upcast::is_map,
     },
-    wire::{encoding::Encoding, envelope::RequestHeaders, subject},
+    wire::{
+        encoding::Encoding,
+        envelope::RequestHeaders,
+        subject::{self, Shard},
+    },
 };
 
 /// The followers that each node hosting `kind` runs. What its commits arm is followed only if they
 /// may arm anything; what was armed before is carried out in any case.
-pub(crate) fn followers(bus: &Bus, kind: &'static str, has_timers: bool) -> Vec<Follower> {
+pub(crate) fn followers(bus: &Bus, shards: &[Shard], has_timers: bool) -> Vec<Follower> {
+    let kind = &shards[0].kind;
     let follower = |name: &'static str, stream: &str, filter: Option<String>, reaction| {
         // Where many kinds share a stream, each has a follower there.
         let follower = filter.as_ref().map_or(name.to_owned(), |_| format!("{name}-{kind}"));
         let filter = filter.map(Into::into);
         let source = Source { stream: stream.into(), filter, follower: follower.into() };
         // Tells are gone once they are acknowledged.
-        Follower { name, source, reaction, sweeps: stream == subject::TIMER_STREAM }
+        let sweeps = stream == subject::TIMER_STREAM;
+        Follower { name, source, reaction, sweeps, repeats: true }
     };
-    let timers = Arc::new(SetTimers { bus: bus.clone(), kind });
+    let timers: Arc<dyn React> = Arc::new(SetTimers { bus: bus.clone(), kind: kind.clone() });
     let asks: Arc<dyn React> = Arc::new(AskLetter { bus: bus.clone() });
-    let timers = follower("timers", &subject::event_stream(kind), None, timers);
+    let timers = shards.iter().filter(|_| has_timers).map(|shard| {
+        let timers = follower("timers", &shard.stream, None, timers.clone());
+        Follower { repeats: shard.is_first(), ..timers }
+    });
     let letters = [
         follower("due", subject::TIMER_STREAM, Some(subject::dues(kind)), asks.clone()),
         follower("tells", subject::TELL_STREAM, Some(subject::tells(kind)), asks),
     ];
-    has_timers.then_some(timers).into_iter().chain(letters).collect()
+    timers.chain(letters).collect()
 }
 
 /// Arms and disarms what commits say of timers.
@@ -59,7 +68,7 @@ pub(crate) fn followers(bus: &Bus, kind: &'static str, has_timers: bool) -> Vec<
 /// meanwhile is turned away by the actor.
 struct SetTimers {
     bus: Bus,
-    kind: &'static str,
+    kind: Arc<str>,
 }
 
 /// All of a commit that matters here.
@@ -89,10 +98,13 @@ impl React for SetTimers {
                 return Ok(());
             }
             let id = subject::parse_event(&entry.subject).map(|(_, id)| id);
-            let id = id.ok_or_else(|| Trouble::hopeless("its subject is not an actor's"))?;
+            let stream = subject::stream_of_event(&entry.subject);
+            let (id, stream) = id
+                .zip(stream)
+                .ok_or_else(|| Trouble::hopeless("its subject is not an actor's"))?;
             for (index, change) in (0..).zip(&commit.timers) {
                 let arming = Arming { sequence: entry.sequence, index };
-                let set = self.set(id, arming, &commit, change).await;
+                let set = self.set((&stream, id), arming, &commit, change).await;
                 set.map_err(|error| match error {
                     AppendError::TooLarge => Trouble::hopeless(error),
                     // Not the commit's fault, and no reason to give its timers up.
@@ -109,20 +121,20 @@ impl React for SetTimers {
 impl SetTimers {
     async fn set(
         &self,
-        id: &str,
+        (stream, id): (&Arc<str>, &str),
         arming: Arming,
         commit: &WithTimers,
         change: &TimerChange,
     ) -> Result<(), AppendError> {
-        let name = subject::timer(self.kind, id, change.command(), &change.name().token());
+        let name = subject::timer(&self.kind, id, change.command(), &change.name().token());
         match change {
             TimerChange::Disarmed { .. } => {
                 self.bus.post().unschedule(&name, arming.sequence).await
             }
             TimerChange::Armed { command, body, when } => {
                 let letter = Letter {
-                    subject: subject::due(self.kind, id, command),
-                    headers: self.headers(arming, commit, when),
+                    subject: subject::due(&self.kind, id, command),
+                    headers: headers(stream, arming, commit, when),
                     body: Bytes::from(body.to_string()),
                 };
                 let (when, rank) = (when.clone(), arming.sequence);
@@ -130,12 +142,12 @@ impl SetTimers {
             }
         }
     }
+}
 
     /// What the fired message tells of itself, to hosts in any language.
-    fn headers(&self, arming: Arming, commit: &WithTimers, when: &When) -> HeaderMap {
-        let stream: Arc<str> = subject::event_stream(self.kind).into();
-        let key = arming.key(&stream);
-        let cause = Position { stream, sequence: arming.sequence };
+    fn headers(stream: &Arc<str>, arming: Arming, commit: &WithTimers, when: &When) -> HeaderMap {
+        let key = arming.key(stream);
+        let cause = Position { stream: stream.clone(), sequence: arming.sequence };
         let mut headers = RequestHeaders {
             content_type: Some(Encoding::Json.content_type().into()),
             cause: Some(cause.to_string().into()),
@@ -154,7 +166,6 @@ impl SetTimers {
         }
         headers
     }
-}
 
 /// Asks the command that a letter holds.
 struct AskLetter {
@@ -188,7 +199,7 @@ impl AskLetter {
         command: &str,
     ) -> Result<(), Trouble> {
         let prefix = entry.headers.get(subject::KEY_PREFIX).map(HeaderValue::as_str);
-        let arming = prefix.and_then(|key| Arming::behind(key, &subject::event_stream(kind)));
+        let arming = prefix.and_then(|key| Arming::behind_any_of(key, kind));
         let (Some((arming, _)), Ok(body)) = (arming, serde_json::from_slice(&entry.bytes)) else {
             return Ok(());
         };

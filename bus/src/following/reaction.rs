@@ -124,11 +124,11 @@ pub(crate) fn recorded<A: Actor>(
         Unreadable::Malformed(_) => Trouble::hopeless(format!("cannot be decoded: {unreadable}")),
     })?;
     let id = subject::parse_event(&entry.subject).map(|(_, id)| Id::<A>::parse(id));
-    let Some(Ok(id)) = id else {
+    let stream = subject::stream_of_event(&entry.subject);
+    let (Some(Ok(id)), Some(stream)) = (id, stream) else {
         return Err(Trouble::hopeless("its subject is not an actor's"));
     };
-    let position =
-        Position { stream: subject::event_stream(A::KIND).into(), sequence: entry.sequence };
+    let position = Position { stream, sequence: entry.sequence };
     let commit = Arc::new(stored.info(position));
     let events = stored
         .events

@@ -96,7 +96,11 @@ pub(crate) struct Bounds {
 
 /// The log of commits.
 pub(crate) trait Journal: Debug + Send + Sync + 'static {
-    /// Makes sure the shard's stream exists with exactly our settings.
+    /// How many shards the kind was made with. One made by others, who say nothing, has one.
+    fn shards<'a>(&'a self, kind: &'a str) -> BoxFuture<'a, Result<u32, ReadError>>;
+
+    /// Makes sure the shard's stream exists with exactly our settings, and that its kind has as
+    /// many shards as we think.
     fn provision<'a>(&'a self, shard: &'a Shard) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Stores `commit` for `id` if the actor's last commit is at `expected` (0: none yet).

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     journal::{
         AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, Proposal, ReadError,
-        Source,
+        Source, nats::shards_differ,
     },
     limits::LOAD_BATCH,
     model::time::Timestamp,
@@ -168,15 +168,29 @@ impl Connection {
 }
 
 impl Journal for Connection {
+    fn shards<'a>(&'a self, kind: &'a str) -> BoxFuture<'a, Result<u32, ReadError>> {
+        let first = subject::first_stream(kind);
+        Box::pin(self.read(move |state| Ok(state.stream(&first)?.shards)))
+    }
+
     fn provision<'a>(&'a self, shard: &'a Shard) -> BoxFuture<'a, Result<(), Error>> {
-        let shard = shard.clone();
+        let (shard, count) = (shard.clone(), shard.count);
+        let first = subject::first_stream(&shard.kind);
+        let stream = first.clone();
         Box::pin(async move {
             let provisioned = self.read(move |state| {
-                let subjects = subject::event_subjects(&shard.kind);
-                state.provision(&shard.stream, &[&subjects], false);
-                Ok(())
+                let found = state.stream(&first).map_or(count, |first| first.shards);
+                if found == count {
+                    state.provision(&shard.stream, &[&shard.subjects()], false);
+                    state.stream(&shard.stream)?.shards = count;
+                }
+                Ok(found)
             });
-            provisioned.await.map_err(|e| Error::Journal(e.to_string()))
+            let found = provisioned.await.map_err(|e| Error::Journal(e.to_string()))?;
+            if found == count {
+                return Ok(());
+            }
+            Err(Error::WrongStream { stream, setting: shards_differ(found, count) })
         })
     }
 

@@ -30,6 +30,7 @@ use self::{
     connection::Connection,
     link::Link,
     state::{Shared, State},
+    stream::Stream,
 };
 use crate::{
     asking::{bus::Bus, live::decode_any},
@@ -178,14 +179,13 @@ impl World {
         followed.all(|is_done| is_done) && !state.fires_before(time)
     }
 
-    /// All commits of `kind` as they are stored, for an auditor: sequence, id and bytes.
+    /// All commits of `kind` as they are stored, shard after shard, for an auditor: sequence, id
+    /// and bytes.
     #[must_use]
     pub fn commits(&self, kind: &str) -> Vec<(u64, Box<str>, Bytes)> {
         let state = self.shared.lock();
-        let Some(stream) = state.streams.get(&*subject::event_stream(kind)) else {
-            return Vec::new();
-        };
-        let commits = stream.messages.iter().filter_map(|(sequence, kept)| {
+        let messages = shards(&state, kind).into_iter().flat_map(|(_, stream)| &stream.messages);
+        let commits = messages.filter_map(|(sequence, kept)| {
             let (_, id) = subject::parse_event(&kept.subject)?;
             Some((*sequence, id.into(), kept.bytes.clone()))
         });
@@ -197,11 +197,12 @@ impl World {
     /// # Errors
     /// [`Error::Journal`] if one of them is none.
     pub fn decoded(&self, kind: &str) -> Result<Vec<AnyCommit>, Error> {
-        let stream = Shard::of(kind).stream;
         let state = self.shared.lock();
-        let Some(kept) = state.streams.get(&stream) else { return Ok(Vec::new()) };
-        let entries = kept.messages.keys().filter_map(|sequence| kept.commit(*sequence));
-        entries.map(|entry| decode_any(&stream, &entry).map_err(Error::Journal)).collect()
+        let entries = shards(&state, kind).into_iter().flat_map(|(shard, kept)| {
+            let entries = kept.messages.keys().filter_map(|sequence| kept.commit(*sequence));
+            entries.map(move |entry| decode_any(&shard.stream, &entry).map_err(Error::Journal))
+        });
+        entries.collect()
     }
 
     /// How many dead letters there are.
@@ -210,6 +211,13 @@ impl World {
         let state = self.shared.lock();
         state.streams.get(subject::DEAD_STREAM).map_or(0, |stream| stream.messages.len())
     }
+}
+
+/// The shards of a kind, with what is in them.
+fn shards<'a>(state: &'a State, kind: &str) -> Vec<(Shard, &'a Stream)> {
+    let count = state.streams.get(&*subject::first_stream(kind)).map_or(0, |first| first.shards);
+    let stream = |shard: Shard| state.streams.get(&shard.stream).map(|stream| (shard, stream));
+    Shard::all(kind, count).into_iter().filter_map(stream).collect()
 }
 
 /// The living connections of this name.

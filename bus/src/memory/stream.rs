@@ -37,6 +37,8 @@ pub(super) struct Stream {
     /// Nanoseconds since 1970.
     pub(super) created: i128,
     subjects: Vec<String>,
+    /// Of commits: how many shards the kind has.
+    pub(super) shards: u32,
     /// Whether a message is gone once it is acknowledged.
     pub(super) is_queue: bool,
     pub(super) last: u64,
@@ -53,6 +55,7 @@ impl Stream {
         Self {
             created: i128::from(now.as_millis()) * 1_000_000,
             subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
+            shards: 1,
             is_queue,
             last: 0,
             messages: BTreeMap::new(),

@@ -52,6 +52,14 @@ pub trait Actor: Default + Serialize + DeserializeOwned + Send + Sync + 'static 
     /// from its first event once more.
     const STATE: u32 = 1;
 
+    /// Over how many streams the kind's actors are spread: each lives in the one that its id's
+    /// hash says. One stream has one writer on the server, and its server keeps about 100 bytes in
+    /// memory for each of its actors; more streams share that out. Commits of actors in different
+    /// streams have no order, and each stream is followed on its own; nothing else is lost.
+    ///
+    /// It is fixed when the streams are made, and a node with another number does not start.
+    const SHARDS: u32 = 1;
+
     /// Whether its handlers arm timers. Each commit of a kind that does is followed for what it
     /// arms; one that does not is spared that. A handler that arms one all the same does not
     /// compile.

@@ -18,7 +18,6 @@ use crate::{
     journal::post::When,
     limits::TIMERS_REMEMBERED_MAX,
     model::{commit::Position, id::hex},
-    wire::subject,
 };
 
 /// What one commit says of one timer.
@@ -94,11 +93,20 @@ impl Arming {
     /// The arming behind a command with this key, and whether the timer repeats. `None` for a
     /// command that no timer of an actor in `stream` made.
     pub(crate) fn behind(key: &str, stream: &str) -> Option<(Self, bool)> {
+        Self::parse(key, |position| *position.stream == *stream)
+    }
+
+    /// As [`behind`](Self::behind), for an actor of `kind`, in whichever stream.
+    pub(crate) fn behind_any_of(key: &str, kind: &str) -> Option<(Self, bool)> {
+        Self::parse(key, |position| position.kind() == Some(kind))
+    }
+
+    fn parse(key: &str, is_ours: impl FnOnce(&Position) -> bool) -> Option<(Self, bool)> {
         let mut parts = key.strip_prefix(KEY_PREFIX)?.split('/');
         let position: Position = parts.next()?.parse().ok()?;
         let index = parts.next()?.parse().ok()?;
         let firing = parts.next();
-        let is_ours = *position.stream == *stream && parts.next().is_none();
+        let is_ours = is_ours(&position) && parts.next().is_none();
         is_ours.then_some((Self { sequence: position.sequence, index }, firing.is_some()))
     }
 }
@@ -139,10 +147,16 @@ impl Armed {
         KeptArmed { armed: armed.collect(), unknown_until: self.unknown_until }
     }
 
-    /// Takes in the commit at `sequence` of an actor of `kind`, made by the command with `key`.
-    pub(crate) fn advance(&mut self, kind: &str, sequence: u64, key: &str, timers: &[TimerChange]) {
+    /// Takes in the actor's commit at `sequence` of `stream`, made by the command with `key`.
+    pub(crate) fn advance(
+        &mut self,
+        stream: &str,
+        sequence: u64,
+        key: &str,
+        timers: &[TimerChange],
+    ) {
         if !self.by_name.is_empty()
-            && let Some((arming, false)) = Arming::behind(key, &subject::event_stream(kind))
+            && let Some((arming, false)) = Arming::behind(key, stream)
             && let Some(name) = self.by_arming.remove(&arming)
         {
             self.by_name.remove(&name);
@@ -219,15 +233,15 @@ mod tests {
     #[test]
     fn only_the_last_arming_may_fire_and_only_until_it_is_disarmed_or_has_fired() {
         let mut timers = Armed::default();
-        timers.advance("till", 1, "k", &[armed(1), armed(2)]);
+        timers.advance("EVT_till_0", 1, "k", &[armed(1), armed(2)]);
         assert!(timers.may_fire(at(1, 0)) && timers.may_fire(at(1, 1)));
         assert!(!timers.may_fire(at(2, 0)), "not armed there");
-        timers.advance("till", 2, "l", &[armed(1), disarmed(2)]);
+        timers.advance("EVT_till_0", 2, "l", &[armed(1), disarmed(2)]);
         assert!(!timers.may_fire(at(1, 0)), "armed anew");
         assert!(!timers.may_fire(at(1, 1)), "disarmed");
-        timers.advance("till", 3, "timers/EVT_till_0@2/0/9", &[]);
+        timers.advance("EVT_till_0", 3, "timers/EVT_till_0@2/0/9", &[]);
         assert!(timers.may_fire(at(2, 0)), "one that repeats stays armed");
-        timers.advance("till", 4, "timers/EVT_till_0@2/0", &[]);
+        timers.advance("EVT_till_0", 4, "timers/EVT_till_0@2/0", &[]);
         assert!(!timers.may_fire(at(2, 0)), "it has fired");
         assert_eq!(timers, Armed::default());
     }
@@ -235,7 +249,7 @@ mod tests {
     #[test]
     fn what_is_kept_in_a_snapshot_comes_back_the_same() {
         let mut timers = Armed::default();
-        timers.advance("till", 1, "k", &[armed(1), armed(2)]);
+        timers.advance("EVT_till_0", 1, "k", &[armed(1), armed(2)]);
         assert_eq!(Armed::from(timers.to_kept()), timers);
     }
 
@@ -244,11 +258,11 @@ mod tests {
         let mut timers = Armed::default();
         let most = u64::try_from(TIMERS_REMEMBERED_MAX).expect("small");
         for n in 0..=most {
-            timers.advance("till", 10 + n, "k", &[armed(n)]);
+            timers.advance("EVT_till_0", 10 + n, "k", &[armed(n)]);
         }
         assert_eq!(timers.by_arming.len(), TIMERS_REMEMBERED_MAX);
         assert_eq!(timers.by_name.len(), TIMERS_REMEMBERED_MAX);
-        timers.advance("till", 11 + most, "k", &[disarmed(0), disarmed(1)]);
+        timers.advance("EVT_till_0", 11 + most, "k", &[disarmed(0), disarmed(1)]);
         assert!(timers.may_fire(at(10, 0)), "forgotten: the handler decides");
         assert!(!timers.may_fire(at(11, 0)), "remembered");
     }

@@ -176,19 +176,19 @@ impl<A: Actor> Activation<A> {
     }
 
     /// Folds a stored commit.
-    pub(crate) fn advance<R>(&mut self, sequence: u64, commit: Stored<A::Event, R>) {
+    pub(crate) fn advance<R>(&mut self, home: &Home, sequence: u64, commit: Stored<A::Event, R>) {
         for event in &commit.events {
             self.state.apply(event);
         }
         let Stored { commit, key, at, timers, .. } = commit;
-        self.note(sequence, Noted { commit, key, at, timers });
+        self.note(home, sequence, Noted { commit, key, at, timers });
     }
 
     /// Takes in that a commit which the state includes is stored.
-    pub(crate) fn note(&mut self, sequence: u64, noted: Noted) {
+    pub(crate) fn note(&mut self, home: &Home, sequence: u64, noted: Noted) {
         self.version = sequence;
         self.keys.remember(&noted.key, sequence, noted.at);
-        self.armed.advance(A::KIND, sequence, &noted.key, &noted.timers);
+        self.armed.advance(&home.shard.stream, sequence, &noted.key, &noted.timers);
         self.commit = noted.commit;
         self.upkeep.count_commit();
     }

@@ -89,6 +89,10 @@ impl Doubtful {
 }
 
 impl Journal for Doubtful {
+    fn shards<'a>(&'a self, kind: &'a str) -> BoxFuture<'a, Result<u32, ReadError>> {
+        self.inner.shards(kind)
+    }
+
     fn provision<'a>(&'a self, shard: &'a Shard) -> BoxFuture<'a, Result<(), Error>> {
         self.inner.provision(shard)
     }

@@ -18,7 +18,7 @@ use crate::{
         reaction::{EffectReaction, Following, React, SagaReaction},
     },
     journal::Source,
-    limits::{ASK_AGAIN_AFTER_MAX, PROVISION_DEADLINE},
+    limits::{ASK_AGAIN_AFTER_MAX, PROVISION_DEADLINE, SHARDS_MAX},
     model::{
         actor::Actor,
         command_set::{CommandSet, all_differ},
@@ -118,18 +118,23 @@ impl Host {
                 all_differ(<A::Commands as CommandSet<A>>::NAMES),
                 "two commands of this actor have the same name"
             );
+            assert!(
+                A::SHARDS >= 1 && A::SHARDS <= SHARDS_MAX,
+                "a kind has at least one shard and at most SHARDS_MAX"
+            );
         }
         let names = <A::Commands as CommandSet<A>>::NAMES;
         for name in [A::KIND].iter().chain(names) {
             self.check_name(name);
         }
-        if self.kinds.iter().any(|kind| &*kind.home().shard.kind == A::KIND) {
+        if self.kinds.iter().any(|kind| &**kind.name() == A::KIND) {
             self.fault = Some(format!("two actors are of the kind `{}`", A::KIND));
         }
-        let home = self.bus.home(Shard::of(A::KIND));
-        self.shards.push(home.shard.clone());
-        self.kinds.push(Arc::new(Kind::<A>::new(home, self.tasks.clone(), self.room.clone())));
-        self.followers.extend(letters::followers(&self.bus, A::KIND, A::TIMERS));
+        let shards = Shard::all(A::KIND, A::SHARDS);
+        let homes = shards.iter().map(|shard| self.bus.home(shard.clone())).collect();
+        self.kinds.push(Arc::new(Kind::<A>::new(homes, self.tasks.clone(), self.room.clone())));
+        self.followers.extend(letters::followers(&self.bus, &shards, A::TIMERS));
+        self.shards.extend(shards);
         self
     }
 
@@ -187,15 +192,18 @@ impl Host {
 
     fn follower<A: Actor>(mut self, name: &'static str, reaction: Arc<dyn React>) -> Self {
         self.check_name(name);
-        let shard = Shard::of(A::KIND);
-        let source = Source { stream: shard.stream.clone(), filter: None, follower: name.into() };
-        let taken =
-            self.followers.iter().any(|f| f.name == name && f.source.stream == source.stream);
-        if taken {
-            self.fault = Some(format!("two followers of `{}` are named `{name}`", A::KIND));
+        for shard in Shard::all(A::KIND, A::SHARDS) {
+            let stream = shard.stream.clone();
+            let source = Source { stream, filter: None, follower: name.into() };
+            let taken =
+                self.followers.iter().any(|f| f.name == name && f.source.stream == source.stream);
+            if taken {
+                self.fault = Some(format!("two followers of `{}` are named `{name}`", A::KIND));
+            }
+            let (reaction, repeats) = (reaction.clone(), shard.is_first());
+            self.followers.push(Follower { name, source, reaction, sweeps: false, repeats });
+            self.shards.push(shard);
         }
-        self.shards.push(shard);
-        self.followers.push(Follower { name, source, reaction, sweeps: false });
         self
     }
 
@@ -212,7 +220,7 @@ impl Host {
     pub async fn start(mut self) -> Result<Running, Error> {
         let shelf = self.checked()?;
         self.provision().await?;
-        let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.home().shard.kind.clone()).collect();
+        let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.name().clone()).collect();
         let membership = Membership::of(
             self.bus.node(),
             kinds.iter().map(|kind| &**kind),
@@ -236,7 +244,9 @@ impl Host {
         }
         running.serve_discovery(services).await?;
         for follower in self.followers {
-            running.follow(follower.again(&self.bus), self.patience);
+            if follower.repeats {
+                running.follow(follower.again(&self.bus), self.patience);
+            }
             running.follow(follower, self.patience);
         }
         self.bus.network().flush().await;
@@ -266,7 +276,7 @@ impl Host {
             until_ready(&shard.stream, || self.bus.journal().provision(shard)).await?;
         }
         for kind in &self.kinds {
-            let bucket = subject::snapshot_bucket(&kind.home().shard.kind);
+            let bucket = subject::snapshot_bucket(kind.name());
             until_ready(&bucket, || self.bus.cells().provision_bucket(&bucket)).await?;
         }
         if !self.followers.is_empty() {

@@ -50,7 +50,8 @@ use crate::{
 /// One kind as this node hosts it.
 #[derive(Debug)]
 pub(crate) struct Kind<A: Actor> {
-    home: Home,
+    /// One for each shard.
+    homes: Vec<Home>,
     doors: Doors<A>,
     desks: Desks<A>,
     room: Arc<Room>,
@@ -80,20 +81,37 @@ pub(crate) trait AnyKind: Send + Sync {
     /// Forgets activations that were idle for `idle`.
     fn passivate(&self, idle: Duration) -> BoxFuture<'_, ()>;
 
-    fn home(&self) -> &Home;
+    /// Where its actors are: one for each shard.
+    fn homes(&self) -> &[Home];
+
+    /// The kind's name.
+    fn name(&self) -> &Arc<str> {
+        &self.homes()[0].shard.kind
+    }
 
     /// What its commands have done here.
     fn tally(&self) -> &Arc<Tally>;
 }
 
 impl<A: Actor> Kind<A> {
-    pub(crate) fn new(home: Home, tasks: TaskTracker, room: Arc<Room>) -> Self {
+    /// A kind that lives in all of these, at least one.
+    pub(crate) fn new(homes: Vec<Home>, tasks: TaskTracker, room: Arc<Room>) -> Self {
         let doors = A::Commands::doors().into_iter().map(|door| (door.name, door)).collect();
         let tally = Arc::new(Tally::new(A::Commands::NAMES));
         let desks = Desks::new(Bounds::default());
         let (forwarding, seen_changes) = (AtomicUsize::new(0), AtomicU64::new(0));
         let snapshots = Arc::new(Semaphore::new(SNAPSHOTS_WRITTEN_MAX));
-        Self { home, doors, desks, room, tally, forwarding, seen_changes, tasks, snapshots }
+        Self { homes, doors, desks, room, tally, forwarding, seen_changes, tasks, snapshots }
+    }
+
+    /// Where `id` lives.
+    fn home_of(&self, id: &str) -> &Home {
+        &self.homes[subject::shard_of(id, A::SHARDS) as usize]
+    }
+
+    /// What is the same in all shards.
+    fn any_home(&self) -> &Home {
+        &self.homes[0]
     }
 
     /// Puts the job on its actor's desk, and has somebody work on it.
@@ -117,7 +135,7 @@ impl<A: Actor> Kind<A> {
     fn place(self: Arc<Self>, id: Box<str>, job: Job) {
         let stays = subject::is_direct(&job.inbound.message.subject)
             || job.command.headers.is_forwarded
-            || self.home.placement.elsewhere(A::KIND, &id).is_none();
+            || self.any_home().placement.elsewhere(A::KIND, &id).is_none();
         if stays {
             return self.post(&id, job);
         }
@@ -134,7 +152,7 @@ impl<A: Actor> Kind<A> {
 
     /// Hands the job on and its answer back; carries it out here if nobody takes it.
     async fn forward(self: Arc<Self>, id: &str, job: Job) {
-        let Home { placement, ambient, counters, .. } = &self.home;
+        let Home { placement, ambient, counters, .. } = self.any_home();
         let (inbound, command) = (&job.inbound, &job.command);
         match placement.forward((A::KIND, id), inbound, command, ambient.now()).await {
             Relayed::Answered(reply) => {
@@ -153,7 +171,7 @@ impl<A: Actor> Kind<A> {
 
     /// Whether actors may have moved to other nodes since this was last asked.
     fn may_have_moved(&self) -> bool {
-        let changes = self.home.placement.changes();
+        let changes = self.any_home().placement.changes();
         self.seen_changes.swap(changes, Ordering::Relaxed) != changes
     }
 
@@ -177,7 +195,7 @@ impl<A: Actor> Kind<A> {
                 self.tell(pending, answer).await;
             }
             if presence.wants_snapshot(false) {
-                self.write_snapshot_soon(&mut presence);
+                self.write_snapshot_soon(id, &mut presence);
             }
         }
     }
@@ -192,16 +210,21 @@ impl<A: Actor> Kind<A> {
     }
 
     /// Has a snapshot written, if not too many are being written already.
-    fn write_snapshot_soon(&self, presence: &mut Presence<A>) {
+    fn write_snapshot_soon(&self, id: &str, presence: &mut Presence<A>) {
         if let Ok(permit) = self.snapshots.clone().try_acquire_owned() {
-            self.write_snapshot(presence, permit);
+            self.write_snapshot(id, presence, permit);
         }
     }
 
     /// Has a snapshot written by a task of its own.
-    fn write_snapshot(&self, presence: &mut Presence<A>, permit: OwnedSemaphorePermit) {
-        let Some(draft) = presence.draft_snapshot(&self.home) else { return };
-        let cells = self.home.cells.clone();
+    fn write_snapshot(
+        &self,
+        id: &str,
+        presence: &mut Presence<A>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let Some(draft) = presence.draft_snapshot(self.home_of(id)) else { return };
+        let cells = self.any_home().cells.clone();
         self.tasks.spawn(async move {
             draft.put(cells).await;
             drop(permit);
@@ -212,7 +235,7 @@ impl<A: Actor> Kind<A> {
     async fn write_snapshots_of_idle(&self, idle: Duration) {
         for id in self.desks.idle(idle, |presence| presence.wants_snapshot(true)) {
             let Ok(permit) = self.snapshots.clone().acquire_owned().await else { return };
-            self.desks.with_idle(&id, |presence| self.write_snapshot(presence, permit));
+            self.desks.with_idle(&id, |presence| self.write_snapshot(&id, presence, permit));
         }
     }
 
@@ -223,7 +246,7 @@ impl<A: Actor> Kind<A> {
         self.desks.passivate(|id, presence, unused| {
             let has_moved = has_moved
                 && unused >= PASSIVATE_MOVED_AFTER
-                && self.home.placement.elsewhere(A::KIND, id).is_some();
+                && self.any_home().placement.elsewhere(A::KIND, id).is_some();
             (unused >= idle || has_moved) && !presence.wants_snapshot(true)
         });
     }
@@ -236,7 +259,7 @@ impl<A: Actor> Kind<A> {
         id: &Id<A>,
         queue: &mut VecDeque<Pending<Sender>>,
     ) -> Vec<(Pending<Sender>, Answer)> {
-        let turn = presence.take_turn(&self.home, id, &self.doors, queue);
+        let turn = presence.take_turn(self.home_of(id.as_str()), id, &self.doors, queue);
         match AssertUnwindSafe(turn).catch_unwind().await {
             Ok(answered) => answered,
             Err(_) => {
@@ -271,7 +294,7 @@ impl<A: Actor> Kind<A> {
         let (id, name, body) = (id.into(), name.into(), inbound.message.body.clone());
         let command = Command {
             name,
-            key: headers.key.clone().unwrap_or_else(|| self.home.ambient.key()),
+            key: headers.key.clone().unwrap_or_else(|| self.any_home().ambient.key()),
             encoding: Encoding::likely(headers.content_type.as_deref(), &body),
             body,
             deadline: deadline(headers.budget),
@@ -353,8 +376,8 @@ impl<A: Actor> AnyKind for Kind<A> {
         Box::pin(self.passivate_idle(idle))
     }
 
-    fn home(&self) -> &Home {
-        &self.home
+    fn homes(&self) -> &[Home] {
+        &self.homes
     }
 
     fn tally(&self) -> &Arc<Tally> {

@@ -8,7 +8,7 @@ use crate::node::snapshot::tests::{
 /// An idle actor with `commits` commits, put on its shelf.
 async fn idle(kind: &Kind<Ledger<1>>, commits: u64) -> Id<Ledger<1>> {
     let (id, mut presence) = (fresh::<1>(), absent());
-    pay_in(&kind.home, &id, &mut presence, commits).await;
+    pay_in(kind.any_home(), &id, &mut presence, commits).await;
     kind.desks.seat(id.as_str(), presence);
     id
 }
@@ -17,7 +17,7 @@ async fn idle(kind: &Kind<Ledger<1>>, commits: u64) -> Id<Ledger<1>> {
 async fn an_actor_with_a_past_leaves_a_snapshot_when_it_is_passivated() {
     let (_server, home) = home().await;
     let tasks = TaskTracker::new();
-    let kind = Kind::<Ledger<1>>::new(home.clone(), tasks.clone(), Arc::default());
+    let kind = Kind::<Ledger<1>>::new(vec![home.clone()], tasks.clone(), Arc::default());
     let small = idle(&kind, 5).await;
     let mut large = Vec::new();
     for _ in 0..SNAPSHOTS_WRITTEN_MAX + 2 {

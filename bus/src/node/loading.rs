@@ -118,7 +118,7 @@ impl<A: Actor> Activation<A> {
                 return Ok(true);
             }
             for entry in &batch.entries {
-                folded.replay(entry)?;
+                folded.replay(home, entry)?;
             }
         }
         let [folded, restored] =
@@ -144,7 +144,7 @@ impl<A: Actor> Activation<A> {
     ) -> Result<(), LoadError> {
         loop {
             for entry in &batch.entries {
-                self.replay(entry)?;
+                self.replay(home, entry)?;
             }
             if batch.is_last {
                 return Ok(());
@@ -153,10 +153,10 @@ impl<A: Actor> Activation<A> {
         }
     }
 
-    fn replay(&mut self, entry: &Entry) -> Result<(), LoadError> {
+    fn replay(&mut self, home: &Home, entry: &Entry) -> Result<(), LoadError> {
         let commit = events_of::<A>(&entry.bytes)
             .map_err(|reason| LoadError::Undecodable { sequence: entry.sequence, reason })?;
-        self.advance(entry.sequence, commit);
+        self.advance(home, entry.sequence, commit);
         Ok(())
     }
 }

@@ -113,7 +113,7 @@ impl Running {
     }
 
     pub(crate) async fn serve_kind(&self, kind: Arc<dyn AnyKind>) -> Result<(), Error> {
-        let name = kind.home().shard.kind.clone();
+        let name = kind.name().clone();
         let passivating = kind.clone();
         self.serving.spawn(|stop| passivate(passivating, stop));
         let shared = self.bus.inbox(subject::commands(&name), &name).await?;

@@ -60,7 +60,7 @@ impl<A: Actor> Activation<A> {
                 What::Commit(decided) => match (stored.next(), &mut loss) {
                     (Some(&sequence), _) => {
                         home.counters.count_commit();
-                        self.note(sequence, decided.noted);
+                        self.note(home, sequence, decided.noted);
                         let position = Some(home.position(sequence));
                         let answer = Answer { outcome: Ok(decided.reply), position };
                         settled.answered.push((pending, answer));

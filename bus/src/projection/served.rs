@@ -73,11 +73,11 @@ pub(crate) fn with_fold<P: Fold<A>, A: Actor>(
                 .map_err(|_| format!("two projections are named `{}`", P::NAME))?
         }
     };
-    let shard = Shard::of(A::KIND);
-    if folds.0.iter().any(|(known, _)| known.stream == shard.stream) {
+    if folds.0.iter().any(|(known, _)| &*known.kind == A::KIND) {
         return Err(format!("`{}` folds `{}` twice", P::NAME, A::KIND));
     }
-    folds.0.push((shard, fold_of::<P, A>()));
+    let shards = Shard::all(A::KIND, A::SHARDS);
+    folds.0.extend(shards.into_iter().map(|shard| (shard, fold_of::<P, A>())));
     Ok(Box::new(folds))
 }
 

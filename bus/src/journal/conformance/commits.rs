@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// All commits of an actor, as the leader has them.
-async fn all(client: &Client, shard: &Shard, id: &str) -> Vec<Entry> {
+pub(super) async fn all(client: &Client, shard: &Shard, id: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     loop {
         let after = entries.last().map_or(0, |entry| entry.sequence);
@@ -27,7 +27,7 @@ async fn all(client: &Client, shard: &Shard, id: &str) -> Vec<Entry> {
     }
 }
 
-async fn texts(client: &Client, shard: &Shard, id: &str) -> Vec<String> {
+pub(super) async fn texts(client: &Client, shard: &Shard, id: &str) -> Vec<String> {
     all(client, shard, id).await.iter().map(|entry| text(&entry.bytes)).collect()
 }
 

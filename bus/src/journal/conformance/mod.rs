@@ -5,6 +5,7 @@
 //! ticked off by name, so that a simulation on the journal in memory says something about the
 //! real ones.
 
+mod batches;
 mod bench;
 mod cells;
 mod commits;
@@ -59,6 +60,13 @@ promises! {
         bounds_name_the_last_sequence_and_the_stream
         what_is_too_large_is_refused_and_not_stored
         what_no_stream_takes_is_refused;
+    batches:
+        a_batch_is_stored_whole_in_order_and_without_gaps
+        a_batch_with_one_wrong_version_stores_nothing
+        of_concurrent_batches_each_is_whole_or_not_there
+        a_batch_that_went_unheard_is_whole_or_not_there
+        a_batch_survives_a_kill_whole_or_not_at_all
+        shards_are_separate_and_their_count_is_fixed;
     delivering:
         following_from_any_place_gets_everything
         deliveries_keep_each_actors_order

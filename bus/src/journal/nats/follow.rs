@@ -77,7 +77,7 @@ mod tests {
             journal.append(&shard, "a", last, "old".into()).await.expect("stored");
         }
         let mut entries = journal.follow(&shard.stream, 3).await.expect("follows");
-        let stream = journal.jetstream.get_stream(subject::event_stream("quiet")).await;
+        let stream = journal.jetstream.get_stream(subject::first_stream("quiet")).await;
         let stream = stream.expect("there");
         let consumers: Vec<_> = stream.consumer_names().collect().await;
         assert_eq!(consumers.len(), 1);

@@ -28,7 +28,7 @@ use crate::{
     wire::{error::Error, subject::Shard},
 };
 
-pub(crate) use fitness::check_server;
+pub(crate) use self::{fitness::check_server, streams::shards_differ};
 
 /// JetStream, reached through one connection.
 #[derive(Debug)]
@@ -84,6 +84,10 @@ impl NatsJournal {
 }
 
 impl Journal for NatsJournal {
+    fn shards<'a>(&'a self, kind: &'a str) -> BoxFuture<'a, Result<u32, ReadError>> {
+        Box::pin(self.shards_of(kind))
+    }
+
     fn provision<'a>(&'a self, shard: &'a Shard) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(self.provision_shard(shard))
     }

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Batch, Bounds, Entry, NatsJournal, ReadError, post::without_servers};
+use super::{Batch, Bounds, Entry, NatsJournal, ReadError, post::without_servers, streams};
 use crate::{
     limits::{FIRST_BATCH, LOAD_BATCH, READ_TIMEOUT},
     model::time::Timestamp,
@@ -149,6 +149,13 @@ impl NatsJournal {
             headers: HeaderMap::new(),
             bytes,
         }))
+    }
+
+    pub(super) async fn shards_of(&self, kind: &str) -> Result<u32, ReadError> {
+        let stream = subject::first_stream(kind);
+        let info = self.jetstream.get_stream(&stream).await;
+        let info = info.map_err(|e| ReadError(format!("{stream}: {e}")))?;
+        Ok(streams::shards_in(&info.cached_info().config))
     }
 
     pub(super) async fn bounds_of(&self, stream: &str) -> Result<Bounds, ReadError> {

@@ -17,8 +17,23 @@ use crate::{
 
 impl NatsJournal {
     pub(super) async fn provision_shard(&self, shard: &Shard) -> Result<(), Error> {
+        // The first one tells of all, so it is looked at before any other is made.
+        if !shard.is_first() {
+            self.check_shards(shard).await?;
+        }
         self.provision_stream(event_stream(shard, self.replicas)).await?;
+        self.check_shards(shard).await?;
         self.provision_stream(probe_stream(self.replicas)).await
+    }
+
+    async fn check_shards(&self, shard: &Shard) -> Result<(), Error> {
+        let found = self.shards_of(&shard.kind).await;
+        let found = found.map_err(|e| Error::Journal(e.to_string()))?;
+        if found == shard.count {
+            return Ok(());
+        }
+        let stream = subject::first_stream(&shard.kind);
+        Err(Error::WrongStream { stream, setting: shards_differ(found, shard.count) })
     }
 
     pub(super) async fn provision_stream(&self, wanted: Config) -> Result<(), Error> {
@@ -36,6 +51,16 @@ impl NatsJournal {
             Some(setting) => Err(Error::WrongStream { stream: wanted.name, setting }),
         }
     }
+}
+
+/// How many shards the kind of a stream of commits was made with.
+pub(super) fn shards_in(config: &Config) -> u32 {
+    let told = config.metadata.get(subject::SHARD_COUNT);
+    told.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+pub(crate) fn shards_differ(found: u32, wanted: u32) -> String {
+    format!("its kind was made with {found} shards, and this program has it with {wanted}")
 }
 
 fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {
@@ -63,8 +88,9 @@ fn endless(name: String, subjects: Vec<String>, replicas: usize) -> Config {
 
 /// A kind's commits: kept for ever, never changed.
 fn event_stream(shard: &Shard, replicas: usize) -> Config {
-    let subjects = vec![subject::event_subjects(&shard.kind)];
+    let subjects = vec![shard.subjects()];
     Config {
+        metadata: [(subject::SHARD_COUNT.to_owned(), shard.count.to_string())].into(),
         deny_delete: true,
         deny_purge: true,
         allow_atomic_publish: true,

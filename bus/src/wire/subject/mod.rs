@@ -2,13 +2,12 @@
 
 mod headers;
 mod letters;
+mod shards;
 #[cfg(test)]
 mod tests;
 mod views;
 
-use std::sync::Arc;
-
-pub(crate) use self::{headers::*, letters::*, views::*};
+pub(crate) use self::{headers::*, letters::*, shards::*, views::*};
 
 use crate::model::id::is_token;
 
@@ -40,50 +39,6 @@ pub(crate) fn place_key(stream: &str, follower: &str) -> String {
 /// The bucket of a kind's snapshots.
 pub(crate) fn snapshot_bucket(kind: &str) -> String {
     format!("SNAP_{kind}")
-}
-
-/// Which part of a kind's journal an id lives in. One part per kind so far; with more, this is
-/// FNV-1a of the id modulo the kind's count of shards.
-const SHARD: u32 = 0;
-
-/// Where one kind's commits are kept: a stream, and a subject for each actor.
-#[derive(Debug, Clone)]
-pub(crate) struct Shard {
-    pub(crate) kind: Arc<str>,
-    pub(crate) stream: Arc<str>,
-}
-
-impl Shard {
-    pub(crate) fn of(kind: &str) -> Self {
-        Self { kind: kind.into(), stream: event_stream(kind).into() }
-    }
-
-    /// The subject of the commits of `id`.
-    pub(crate) fn subject(&self, id: &str) -> String {
-        event_subject(&self.kind, id)
-    }
-}
-
-pub(crate) fn event_stream(kind: &str) -> String {
-    format!("EVT_{kind}_{SHARD}")
-}
-
-pub(crate) fn event_subject(kind: &str, id: &str) -> String {
-    format!("evt.{kind}.{SHARD}.{id}")
-}
-
-/// All commits of one shard of `kind`.
-pub(crate) fn event_subjects(kind: &str) -> String {
-    format!("evt.{kind}.{SHARD}.*")
-}
-
-/// The kind and id in the subject of a commit.
-pub(crate) fn parse_event(subject: &str) -> Option<(&str, &str)> {
-    let mut tokens = subject.split('.');
-    match (tokens.next(), tokens.next(), tokens.next(), tokens.next(), tokens.next()) {
-        (Some("evt"), Some(kind), Some(_shard), Some(id), None) => Some((kind, id)),
-        _ => None,
-    }
 }
 
 pub(crate) fn command(kind: &str, id: &str, command: &str) -> String {
@@ -180,12 +135,6 @@ pub(crate) fn matches(pattern: &str, subject: &str) -> bool {
             _ => return false,
         }
     }
-}
-
-/// The kind in the name of a stream of commits.
-pub(crate) fn kind_of_stream(stream: &str) -> Option<&str> {
-    let (kind, shard) = stream.strip_prefix("EVT_")?.rsplit_once('_')?;
-    (is_token(kind) && shard.parse::<u32>().is_ok()).then_some(kind)
 }
 
 pub(crate) fn probe(node: &str) -> String {

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn subjects_read_back() {
-    assert_eq!(parse_event(&event_subject("order", "o-1")), Some(("order", "o-1")));
+    assert_eq!(parse_event(&Shard::of("order").subject("o-1")), Some(("order", "o-1")));
     assert_eq!(parse_command(&command("order", "o-1", "place")), Ok(("o-1", "place")));
     let direct = node_command("n", "order", "o-1", "place");
     assert_eq!(parse_command(&direct), Ok(("o-1", "place")));
@@ -26,14 +26,14 @@ fn patterns_match_as_the_server_does() {
 
 #[test]
 fn every_delivery_has_a_place_among_the_dead_letters() {
-    assert_eq!(kind_and_id(&event_subject("order", "o-1")), ("order", "o-1"));
+    assert_eq!(kind_and_id(&Shard::of("order").subject("o-1")), ("order", "o-1"));
     assert_eq!(kind_and_id(&tell("order", "o-1", "place")), ("order", "o-1"));
     assert_eq!(kind_and_id(&due("order", "o-1", "cancel")), ("order", "o-1"));
     assert_eq!(kind_and_id("evt.order.0.o*1"), ("order", "-"));
     assert_eq!(kind_and_id("do.order"), ("order", "-"));
     assert_eq!(kind_and_id("else"), ("-", "-"));
     assert_eq!(parse_dead(&dead("mail", "order", "o-1")), Some(("mail", "order", "o-1")));
-    assert_eq!(followed_kind(&event_stream("my_order"), None), "my_order");
+    assert_eq!(followed_kind(&first_stream("my_order"), None), "my_order");
     assert_eq!(followed_kind(TELL_STREAM, Some(&tells("order"))), "order");
 }
 
