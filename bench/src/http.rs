@@ -92,7 +92,10 @@ pub(crate) async fn wrk(url: &str, span: Duration) -> anyhow::Result<Option<f64>
     let seconds = format!("{}s", span.as_secs().max(1));
     let url = url.to_owned();
     let run = tokio::task::spawn_blocking(move || {
-        Command::new("wrk").args(["-t2", "-c64", "-d", &seconds, &url]).stdin(Stdio::null()).output()
+        Command::new("wrk")
+            .args(["-t2", "-c64", "-d", &seconds, &url])
+            .stdin(Stdio::null())
+            .output()
     });
     let Ok(output) = run.await? else { return Ok(None) };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

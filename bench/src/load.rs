@@ -188,10 +188,7 @@ where
 }
 
 /// Puts something into a slot.
-pub(crate) async fn put<const SHARDS: u32>(
-    bus: &Bus,
-    id: &Id<Slot<SHARDS>>,
-) -> anyhow::Result<()> {
+pub(crate) async fn put<const SHARDS: u32>(bus: &Bus, id: &Id<Slot<SHARDS>>) -> anyhow::Result<()> {
     let put = bus.actor(id).ask(Put { payload: payload() });
     put.await.map(drop).map_err(|error| anyhow!("{error}"))
 }

@@ -225,11 +225,7 @@ impl Drop for Mount {
 fn tool(name: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let output = Command::new(name).args(arguments).output();
     let output = output.with_context(|| format!("{name} is not here"))?;
-    ensure!(
-        output.status.success(),
-        "{name}: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
+    ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }
 

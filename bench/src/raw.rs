@@ -54,7 +54,8 @@ impl RawSlots {
         let last = std::iter::repeat_with(AtomicU64::default).take(SLOTS_MAX).collect();
         let responder = Arc::new(Responder { client, jetstream, last });
         responder.clone().answer("ask.put.*", Responder::put).await?;
-        responder.answer("ask.look", Responder::look).await?;
+        responder.clone().answer("ask.look", Responder::look).await?;
+        responder.answer("ask.told", Responder::tell).await?;
         Ok(Self { caller, payload: payload().into() })
     }
 
@@ -71,6 +72,18 @@ impl RawSlots {
     /// A request that stores nothing, answered with as many bytes.
     pub(crate) async fn look(&self) -> anyhow::Result<()> {
         self.caller.request("ask.look", self.payload.clone()).await?;
+        Ok(())
+    }
+
+    /// As [`look`](Self::look), with as many headers either way as a command has.
+    pub(crate) async fn look_with_headers(&self) -> anyhow::Result<()> {
+        let headers = headers([
+            ("Content-Type", "application/msgpack"),
+            ("Cb-Key", "01234567-89ab-cdef-0123-456789abcdef"),
+            ("Cb-Key-Time", "1767225600000"),
+            ("Cb-Timeout-Ms", "10000"),
+        ]);
+        self.caller.request_with_headers("ask.told", headers, self.payload.clone()).await?;
         Ok(())
     }
 
@@ -98,7 +111,12 @@ impl RawSlots {
     }
 
     /// One direct batch get: the first `count` messages of a subject of any stream.
-    pub(crate) async fn read(&self, stream: &str, subject: &str, count: usize) -> anyhow::Result<()> {
+    pub(crate) async fn read(
+        &self,
+        stream: &str,
+        subject: &str,
+        count: usize,
+    ) -> anyhow::Result<()> {
         let inbox = self.caller.new_inbox();
         let mut answers = self.caller.subscribe(inbox.clone()).await?;
         let query = format!(r#"{{"seq":1,"next_by_subj":"{subject}","batch":{count}}}"#);
@@ -145,10 +163,29 @@ impl Responder {
         Ok(())
     }
 
+    async fn tell(self: Arc<Self>, request: Message) -> anyhow::Result<()> {
+        let reply = request.reply.context("nobody waits")?;
+        let headers = headers([
+            ("Content-Type", "application/msgpack"),
+            ("Cb-Seq", "EVT_slot_0@123456"),
+            ("Nats-Service-Error-Code", "409"),
+            ("Nats-Service-Error", "nothing is ever taken out"),
+        ]);
+        Ok(self.client.publish_with_headers(reply, headers, request.payload).await?)
+    }
+
     async fn look(self: Arc<Self>, request: Message) -> anyhow::Result<()> {
         let reply = request.reply.context("nobody waits")?;
         Ok(self.client.publish(reply, request.payload).await?)
     }
+}
+
+fn headers(all: [(&'static str, &'static str); 4]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in all {
+        headers.insert(name, value);
+    }
+    headers
 }
 
 async fn publish(
@@ -157,8 +194,7 @@ async fn publish(
     expected: u64,
     payload: Bytes,
 ) -> anyhow::Result<u64> {
-    let message =
-        PublishMessage::build().payload(payload).expected_last_subject_sequence(expected);
+    let message = PublishMessage::build().payload(payload).expected_last_subject_sequence(expected);
     let sent = jetstream.send_publish(format!("raw.slot.{slot}"), message).await?;
     Ok(sent.await.map_err(|error| anyhow!("raw publish: {error}"))?.sequence)
 }

@@ -63,8 +63,7 @@ impl Shop {
         let edge = tokio::spawn(edge::serve(listener, edge, async { drop(stopped.await) }));
         let pool = Pool::new(address);
         let staff = enter(&pool, &bus, &path("keys")).await?;
-        let shop =
-            Self { bus, address, pool, staff, server, running, edge, stop, _folder: folder };
+        let shop = Self { bus, address, pool, staff, server, running, edge, stop, _folder: folder };
         shop.stock_up().await?;
         Ok(shop)
     }

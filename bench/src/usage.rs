@@ -21,10 +21,11 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Processor time of all so far, in seconds. None where there is no `/proc`.
-    pub(crate) fn cpu(&self) -> Option<f64> {
-        let servers = self.servers.iter().map(ToString::to_string);
-        servers.chain(["self".to_owned()]).map(|pid| cpu_of(&pid)).sum()
+    /// Processor time so far, in seconds: ours, and that of all servers. None where there is no
+    /// `/proc`.
+    pub(crate) fn cpu(&self) -> Option<(f64, f64)> {
+        let servers = self.servers.iter().map(|pid| cpu_of(&pid.to_string())).sum::<Option<f64>>();
+        cpu_of("self").zip(servers)
     }
 
     /// Syncs of the servers while `work` is done, if they can be counted.
@@ -80,9 +81,10 @@ impl Trace {
         ended.ok()?;
         self.strace.wait().ok()?;
         let summary = fs::read_to_string(self.summary.path()).ok()?;
-        let calls = summary.lines().filter(|line| line.contains("sync")).filter_map(|line| {
-            line.split_whitespace().nth(3)?.parse::<u64>().ok()
-        });
+        let calls = summary
+            .lines()
+            .filter(|line| line.contains("sync"))
+            .filter_map(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
         Some(calls.sum())
     }
 }

@@ -17,6 +17,10 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Logging;
 
+/// A command is a hundred small allocations on one thread that another one frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Durable actors and an event bus on plain NATS, with a whole shop running on it.
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true)]

@@ -29,13 +29,28 @@ pub(super) async fn refused(settings: &Settings) -> anyhow::Result<Vec<Measured>
     let (our_loads, raw_loads) = in_turn(settings, ours, raw).await?;
     let remark = costs(&place.processes(), ours).await?;
     let raw_remark = format!("raw: {}", costs(&place.processes(), raw).await?);
+    let mut with_headers = Vec::new();
+    for _ in 0..settings.runs {
+        let raw = place.raw.clone();
+        let load = load::closed(CALLERS, settings.span, move |_| {
+            let raw = raw.clone();
+            async move { raw.look_with_headers().await }
+        });
+        with_headers.push(load.await?);
+    }
+    let with_headers = rates(&with_headers);
+    let with_headers = crate::report::median(&with_headers).map_or(0.0, |rate| rate);
+    let headers_remark = format!(
+        "raw with as many headers as a command and its answer have: {}/s",
+        crate::report::number(with_headers)
+    );
     place.stop().await;
     let throughput = Measured {
         counterpart: "core request-reply",
         goal: Some(0.85),
         floor: Some(0.25),
         raw: rates(&raw_loads),
-        remarks: vec![remark, raw_remark],
+        remarks: vec![remark, raw_remark, headers_remark],
         ..Measured::plain("refused", "ask refused without an event, c=64", "/s", rates(&our_loads))
     };
     let latency = Measured {

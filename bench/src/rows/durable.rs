@@ -45,7 +45,8 @@ pub(super) async fn one_server(settings: &Settings) -> anyhow::Result<Vec<Measur
         measured.push(lone(&place, settings).await?);
     }
     let named = ("durable", "durable command, 10,000 actors, R1");
-    let figures = [At { callers: 256, goal: 2.5, floor: 1.2 }, At { callers: 1_024, goal: 4.5, floor: 2.0 }];
+    let figures =
+        [At { callers: 256, goal: 2.5, floor: 1.2 }, At { callers: 1_024, goal: 4.5, floor: 2.0 }];
     measured.extend(all(&place, settings, named, figures).await?);
     place.stop().await;
     Ok(measured)
@@ -57,7 +58,8 @@ pub(super) async fn slow_disk(settings: &Settings) -> anyhow::Result<Vec<Measure
         return Ok(vec![Measured::not_run("slow", what, why)]);
     }
     let place = start(settings, Ground::SlowDisk).await?;
-    let figures = [At { callers: 256, goal: 6.0, floor: 2.0 }, At { callers: 1_024, goal: 10.0, floor: 3.0 }];
+    let figures =
+        [At { callers: 256, goal: 6.0, floor: 2.0 }, At { callers: 1_024, goal: 10.0, floor: 3.0 }];
     let measured = all(&place, settings, ("slow", what), figures).await?;
     place.stop().await;
     Ok(measured)
@@ -66,7 +68,8 @@ pub(super) async fn slow_disk(settings: &Settings) -> anyhow::Result<Vec<Measure
 pub(super) async fn three_servers(settings: &Settings) -> anyhow::Result<Vec<Measured>> {
     let place = start(settings, Ground::Three).await?;
     let named = ("r3", "durable command, 10,000 actors, R3 on loopback");
-    let figures = [At { callers: 256, goal: 1.6, floor: 0.8 }, At { callers: 1_024, goal: 2.0, floor: 1.0 }];
+    let figures =
+        [At { callers: 256, goal: 1.6, floor: 0.8 }, At { callers: 1_024, goal: 2.0, floor: 1.0 }];
     let measured = all(&place, settings, named, figures).await?;
     place.stop().await;
     Ok(measured)
@@ -205,12 +208,9 @@ pub(super) async fn shards(settings: &Settings) -> anyhow::Result<Vec<Measured>>
     let place = Place::start(settings, Ground::One).await?;
     place.fill::<1>(ACTORS).await?;
     place.fill::<4>(ACTORS).await?;
-    let (four, one) = in_turn(
-        settings,
-        || shards_of::<4>(&place, settings),
-        || shards_of::<1>(&place, settings),
-    )
-    .await?;
+    let (four, one) =
+        in_turn(settings, || shards_of::<4>(&place, settings), || shards_of::<1>(&place, settings))
+            .await?;
     place.stop().await;
     Ok(vec![Measured {
         counterpart: "one shard",

@@ -11,12 +11,7 @@ mod stored;
 
 use futures_util::future::BoxFuture;
 
-use crate::{
-    load::Load,
-    place::Settings,
-    report::Measured,
-    usage::Processes,
-};
+use crate::{load::Load, place::Settings, report::Measured, usage::Processes};
 
 type Taken<'a> = BoxFuture<'a, anyhow::Result<Vec<Measured>>>;
 
@@ -101,17 +96,16 @@ fn medians(loads: &[Load]) -> Vec<f64> {
 
 /// What one command costs: processor time of all processes, and syncs where they can be counted.
 /// A run of its own, because counting syncs slows the servers down.
-async fn costs<F>(
-    processes: &Processes,
-    mut ask: impl FnMut() -> F,
-) -> anyhow::Result<String>
+async fn costs<F>(processes: &Processes, mut ask: impl FnMut() -> F) -> anyhow::Result<String>
 where
     F: Future<Output = anyhow::Result<Load>>,
 {
     let before = processes.cpu();
     let load = ask().await?;
+    let each = |seconds: f64| seconds * 1e6 / count(load.done);
     let cpu = processes.cpu().zip(before).map_or("not counted".to_owned(), |(after, before)| {
-        format!("{:.1} µs", (after - before) * 1e6 / count(load.done))
+        let (own, servers) = (each(after.0 - before.0), each(after.1 - before.1));
+        format!("{:.1} µs (of which servers {servers:.1})", own + servers)
     });
     let (counted, syncs) = processes.syncs(ask()).await;
     let counted = counted?;

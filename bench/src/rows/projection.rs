@@ -48,7 +48,10 @@ async fn fold_all(place: &Place, settings: &Settings) -> anyhow::Result<f64> {
         let progress = running.projections().await.pop().context("one is served")?;
         let folded: u64 = progress.streams.iter().map(|stream| stream.folded).sum();
         if folded >= COMMITS {
-            ensure!(progress.streams.iter().all(|stream| stream.skipped == 0), "commits were skipped");
+            ensure!(
+                progress.streams.iter().all(|stream| stream.skipped == 0),
+                "commits were skipped"
+            );
             break;
         }
         sleep(Duration::from_millis(10)).await;

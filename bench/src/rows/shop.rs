@@ -5,9 +5,16 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use actors::{Quantity, inventory::{Item, Receive}};
+use actors::{
+    Quantity,
+    inventory::{Item, Receive},
+};
 use anyhow::{Context, anyhow, ensure};
-use axum::{Router, extract::{Path, State}, routing::get};
+use axum::{
+    Router,
+    extract::{Path, State},
+    routing::get,
+};
 use bus::Id;
 use bytes::Bytes;
 use futures_util::StreamExt;

@@ -87,7 +87,8 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 mod tests {
     #[test]
     fn a_slope_is_a_slope() {
-        let points: Vec<(f64, f64)> = (0..10).map(|n| (f64::from(n), 7.0 + 3.0 * f64::from(n))).collect();
+        let points: Vec<(f64, f64)> =
+            (0..10).map(|n| (f64::from(n), 7.0 + 3.0 * f64::from(n))).collect();
         assert!((super::slope(&points) - 3.0).abs() < 1e-9);
         assert_eq!(super::slope(&[]), 0.0);
     }

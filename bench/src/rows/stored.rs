@@ -39,7 +39,10 @@ pub(super) async fn stored(settings: &Settings) -> anyhow::Result<Vec<Measured>>
             raw: first,
             ..Measured::plain(
                 &format!("stored-{step}"),
-                &format!("durable command, c=256, on {} stored commits", crate::report::number(step as f64)),
+                &format!(
+                    "durable command, c=256, on {} stored commits",
+                    crate::report::number(step as f64)
+                ),
                 "/s",
                 ours,
             )

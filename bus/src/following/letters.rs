@@ -99,9 +99,8 @@ impl React for SetTimers {
             }
             let id = subject::parse_event(&entry.subject).map(|(_, id)| id);
             let stream = subject::stream_of_event(&entry.subject);
-            let (id, stream) = id
-                .zip(stream)
-                .ok_or_else(|| Trouble::hopeless("its subject is not an actor's"))?;
+            let (id, stream) =
+                id.zip(stream).ok_or_else(|| Trouble::hopeless("its subject is not an actor's"))?;
             for (index, change) in (0..).zip(&commit.timers) {
                 let arming = Arming { sequence: entry.sequence, index };
                 let set = self.set((&stream, id), arming, &commit, change).await;
@@ -144,28 +143,28 @@ impl SetTimers {
     }
 }
 
-    /// What the fired message tells of itself, to hosts in any language.
-    fn headers(stream: &Arc<str>, arming: Arming, commit: &WithTimers, when: &When) -> HeaderMap {
-        let key = arming.key(stream);
-        let cause = Position { stream: stream.clone(), sequence: arming.sequence };
-        let mut headers = RequestHeaders {
-            content_type: Some(Encoding::Json.content_type().into()),
-            cause: Some(cause.to_string().into()),
-            principal: commit.principal.clone(),
-            trace: commit.trace.clone(),
-            ..RequestHeaders::default()
-        }
-        .to_map();
-        match when {
-            When::At(at) => {
-                headers.insert(subject::KEY, key);
-                // Never sent before it is due: nobody needs to look for it further back.
-                headers.insert(subject::KEY_TIME, commit.at.max(*at).as_millis().to_string());
-            }
-            When::Every(_) => headers.insert(subject::KEY_PREFIX, key),
-        }
-        headers
+/// What the fired message tells of itself, to hosts in any language.
+fn headers(stream: &Arc<str>, arming: Arming, commit: &WithTimers, when: &When) -> HeaderMap {
+    let key = arming.key(stream);
+    let cause = Position { stream: stream.clone(), sequence: arming.sequence };
+    let mut headers = RequestHeaders {
+        content_type: Some(Encoding::Json.content_type().into()),
+        cause: Some(cause.to_string().into()),
+        principal: commit.principal.clone(),
+        trace: commit.trace.clone(),
+        ..RequestHeaders::default()
     }
+    .to_map();
+    match when {
+        When::At(at) => {
+            headers.insert(subject::KEY, key);
+            // Never sent before it is due: nobody needs to look for it further back.
+            headers.insert(subject::KEY_TIME, commit.at.max(*at).as_millis().to_string());
+        }
+        When::Every(_) => headers.insert(subject::KEY_PREFIX, key),
+    }
+    headers
+}
 
 /// Asks the command that a letter holds.
 struct AskLetter {

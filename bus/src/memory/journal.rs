@@ -213,8 +213,10 @@ impl Journal for Connection {
         if !proposals.iter().all(|proposal| fits(None, &proposal.bytes)) {
             return Box::pin(ready(Err(AppendError::TooLarge)));
         }
-        let all = proposals.into_iter().map(|Proposal { id, expected, bytes }| {
-            Commit { subject: shard.subject(&id).into(), expected, bytes }
+        let all = proposals.into_iter().map(|Proposal { id, expected, bytes }| Commit {
+            subject: shard.subject(&id).into(),
+            expected,
+            bytes,
         });
         let commits = Commits { stream: shard.stream.clone(), all: all.collect() };
         Box::pin(self.append_counted(commits))

@@ -111,12 +111,7 @@ fn remembered() -> Presence<Bell> {
 }
 
 /// What whoever is at work there gets, at most two at once.
-fn mail(
-    desks: &Desks<Bell>,
-    id: &Arc<str>,
-    presence: Presence<Bell>,
-    is_done: bool,
-) -> Vec<Job> {
+fn mail(desks: &Desks<Bell>, id: &Arc<str>, presence: Presence<Bell>, is_done: bool) -> Vec<Job> {
     let mut mail = Vec::new();
     assert!(desks.next(id, presence, is_done, (&mut mail, 2)).is_some(), "there is work");
     mail

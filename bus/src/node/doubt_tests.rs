@@ -15,8 +15,7 @@ use crate::{
     asking::transport::nats::NatsNetwork,
     journal::{
         AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, Proposal, ReadError,
-        Source,
-        nats::NatsJournal,
+        Source, nats::NatsJournal,
     },
     model::ambient::Ambient,
     node::{

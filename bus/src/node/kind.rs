@@ -217,12 +217,7 @@ impl<A: Actor> Kind<A> {
     }
 
     /// Has a snapshot written by a task of its own.
-    fn write_snapshot(
-        &self,
-        id: &str,
-        presence: &mut Presence<A>,
-        permit: OwnedSemaphorePermit,
-    ) {
+    fn write_snapshot(&self, id: &str, presence: &mut Presence<A>, permit: OwnedSemaphorePermit) {
         let Some(draft) = presence.draft_snapshot(self.home_of(id)) else { return };
         let cells = self.any_home().cells.clone();
         self.tasks.spawn(async move {

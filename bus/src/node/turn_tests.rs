@@ -234,7 +234,10 @@ fn each_command_of_a_turn_sees_what_those_before_it_did() {
         assert_eq!(sequences(&answers), [0, 1, 2, 2, 2, 3], "each names the state it rests on");
         // Sent again, each is told the same, and nothing happens.
         let again = bench.all(&commands[1..3]).await;
-        assert_eq!((tell_all(&again), sequences(&again)), (vec!["5".into(), "3".into()], vec![1, 2]));
+        assert_eq!(
+            (tell_all(&again), sequences(&again)),
+            (vec!["5".into(), "3".into()], vec![1, 2])
+        );
         assert_eq!(bench.commits(), 3);
     });
 }
@@ -266,10 +269,10 @@ fn of_a_turn_that_another_writer_overtakes_nothing_is_told_that_is_wrong() {
         assert_eq!(bench.commits(), 4);
         // And where the turn stores nothing, the leader is asked.
         bench.elsewhere(1).await;
-        assert_eq!(tell_all(&bench.all(&[command(&Look {}), command(&Take(9))]).await), [
-            "3",
-            "TOO_LITTLE"
-        ]);
+        assert_eq!(
+            tell_all(&bench.all(&[command(&Look {}), command(&Take(9))]).await),
+            ["3", "TOO_LITTLE"]
+        );
     });
 }
 

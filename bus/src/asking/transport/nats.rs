@@ -10,9 +10,7 @@ use futures_util::StreamExt;
 use tokio::{sync::watch, time::timeout};
 use tracing::{debug, info, warn};
 
-use super::{
-    Message, Network, NoReply, Reply, Subscription, outbox::Outbox, requests::Requests,
-};
+use super::{Message, Network, NoReply, Reply, Subscription, outbox::Outbox, requests::Requests};
 use crate::{
     journal::BoxFuture,
     limits::{FLUSH_TIMEOUT, REQUEST_BYTES_PLAIN},

@@ -117,10 +117,7 @@ impl GroupCommit {
     }
 
     /// The turn, for a lone commit while nothing is under way; else the chain waits for a round.
-    fn enter(
-        self: &Arc<Self>,
-        chain: Chain,
-    ) -> Result<(Turn, Chain), oneshot::Receiver<Appended>> {
+    fn enter(self: &Arc<Self>, chain: Chain) -> Result<(Turn, Chain), oneshot::Receiver<Appended>> {
         let mut queue = self.queue();
         let is_idle = !std::mem::replace(&mut queue.is_busy, true);
         if is_idle && chain.commits.len() == 1 {
@@ -183,9 +180,9 @@ impl GroupCommit {
     /// Each chain on its own, all under way at once. Whether all are stored.
     async fn all_one_by_one(&self, round: Vec<Waiting>) -> bool {
         let (mut went_well, mut stored) = (true, Vec::new());
-        let chains = round.into_iter().map(|Waiting { chain, done }| async {
-            (self.one_by_one(chain).await, done)
-        });
+        let chains = round
+            .into_iter()
+            .map(|Waiting { chain, done }| async { (self.one_by_one(chain).await, done) });
         let mut chains: FuturesUnordered<_> = chains.collect();
         while let Some((appended, done)) = chains.next().await {
             went_well &= appended.failed.is_none();

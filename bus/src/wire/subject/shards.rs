@@ -60,9 +60,9 @@ impl Shard {
 /// The number of the shard where `id` lives: FNV-1a, 32 bits, of its bytes, modulo their count.
 /// Any client may compute it; the server's own `partition` does the same.
 pub(crate) fn shard_of(id: &str, count: u32) -> u32 {
-    let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = id
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     hash % count.max(1)
 }
 
