@@ -57,13 +57,14 @@ impl Frontier {
             return false;
         }
         let (tell, told) = oneshot::channel();
-        {
+        let is_first = {
             let mut looks = self.looks();
             looks.waiting.push(tell);
-            if !std::mem::replace(&mut looks.is_under_way, true) {
-                let looking = Looking { group: group.clone(), is_done: false };
-                tokio::spawn(look_on(looking));
-            }
+            !std::mem::replace(&mut looks.is_under_way, true)
+        };
+        if is_first {
+            // Not under the lock: a runtime that ends drops the task at once.
+            tokio::spawn(look_on(Looking { group: group.clone(), is_done: false }));
         }
         let run = told.await.ok().flatten();
         run.is_some_and(|run| seen >= run.base)

@@ -121,13 +121,13 @@ impl GroupCommit {
         let mut queue = self.queue();
         let is_idle = !std::mem::replace(&mut queue.is_busy, true);
         if is_idle && chain.commits.len() == 1 {
-            return Ok((Turn(self.clone()), chain));
+            return Ok((Turn::begun(self.clone()), chain));
         }
         let (done, appended) = oneshot::channel();
         queue.waiting.push_back(Waiting { chain, done });
         drop(queue);
         if is_idle {
-            tokio::spawn(rounds(Turn(self.clone())));
+            Turn::hand_on(self.clone(), &Handle::current());
         }
         Err(appended)
     }
@@ -214,13 +214,14 @@ impl GroupCommit {
 }
 
 /// Rounds, until nobody waits.
-async fn rounds(turn: Turn) {
+async fn rounds(mut turn: Turn) {
+    turn.has_begun = true;
     loop {
-        let round = turn.0.queue().next_round();
+        let round = turn.group.queue().next_round();
         if round.is_empty() {
             return;
         }
-        turn.0.round(round).await;
+        turn.group.round(round).await;
     }
 }
 
@@ -263,22 +264,40 @@ impl Appended {
 }
 
 /// The right to append. Whoever lets go of it, in whatever way, has the others go on.
-struct Turn(Arc<GroupCommit>);
+struct Turn {
+    group: Arc<GroupCommit>,
+    /// Whether whoever was given it has begun. A task that never does is of a runtime that ends.
+    has_begun: bool,
+}
+
+impl Turn {
+    fn begun(group: Arc<GroupCommit>) -> Self {
+        Self { group, has_begun: true }
+    }
+
+    /// Has a task go on with those that wait.
+    fn hand_on(group: Arc<GroupCommit>, runtime: &Handle) {
+        // Not under the lock: a runtime that ends drops the task, and with it the turn, at once.
+        drop(runtime.spawn(rounds(Self { group, has_begun: false })));
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        if queue.waiting.is_empty() {
-            queue.is_busy = false;
-            return;
-        }
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(rounds(Turn(self.0.clone())))),
-            // The runtime is gone, and so are they.
-            Err(_) => {
+        let runtime = Handle::try_current().ok().filter(|_| self.has_begun);
+        {
+            let mut queue = self.group.queue();
+            if runtime.is_none() {
+                // Nobody will go on; those who wait are told so by their senders' end.
                 queue.waiting.clear();
-                queue.is_busy = false;
             }
+            queue.is_busy = !queue.waiting.is_empty();
+            if !queue.is_busy {
+                return;
+            }
+        }
+        if let Some(runtime) = runtime {
+            Self::hand_on(self.group.clone(), &runtime);
         }
     }
 }

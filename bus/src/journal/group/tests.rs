@@ -158,6 +158,29 @@ fn whoever_goes_away_in_the_middle_leaves_the_way_open() {
 }
 
 #[test]
+fn a_runtime_that_ends_in_the_middle_of_a_round_ends() {
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let builder = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = builder().expect("a runtime");
+        runtime.block_on(async {
+            let bench = Bench::new().await;
+            bench.world.faults(Faults { max_delay: Duration::from_secs(9), ..Faults::default() });
+            for id in ["a", "b", "c"] {
+                let group = bench.group.clone();
+                tokio::spawn(async move { group.append(chain(id, 0, 1)).await });
+                let group = bench.group.clone();
+                tokio::spawn(async move { group.is_only_ours_since(0).await });
+            }
+            sleep(Duration::from_millis(20)).await;
+        });
+        drop(runtime);
+        ended.send(()).expect("somebody waits");
+    });
+    end.recv_timeout(Duration::from_secs(20)).expect("it ends");
+}
+
+#[test]
 fn one_look_tells_many_that_nobody_else_has_written() {
     simulate(async {
         let bench = Bench::new().await;
