@@ -58,7 +58,8 @@ pub(crate) struct Activation<A: Actor> {
     pub(crate) id: Id<A>,
     pub(crate) state: A,
     pub(crate) version: u64,
-    /// At this sequence of the stream, the version was surely the actor's newest.
+    /// At this sequence of the stream, the version was surely the actor's newest. 0 while nobody has
+    /// seen that: it may have been loaded from a replica that lags.
     pub(crate) newest_at: u64,
     /// What the last commit calls itself; empty before the first.
     pub(crate) commit: Box<str>,
@@ -293,7 +294,7 @@ impl<A: Actor> Activation<A> {
     /// Another node may have written since, or an append of ours that was in doubt have landed
     /// late: a refusal or a look at such a state would be wrong.
     pub(crate) async fn is_newest(&mut self, home: &Home) -> Result<bool, ReadError> {
-        if home.group.is_only_ours_since(self.newest_at).await {
+        if self.newest_at > 0 && home.group.is_only_ours_since(self.newest_at).await {
             return Ok(true);
         }
         let known = home.group.known();

@@ -277,6 +277,21 @@ fn of_a_turn_that_another_writer_overtakes_nothing_is_told_that_is_wrong() {
 }
 
 #[test]
+fn who_was_loaded_from_a_replica_that_lags_says_nothing_outdated() {
+    simulate(async {
+        let mut bench = Bench::new(1).await;
+        bench.all(&[command(&Put(5))]).await;
+        bench.all(&[command(&Put(1))]).await;
+        // Forgotten, and loaded again: nobody else has ever written, and yet this is old.
+        bench.world.faults(Faults { stale_read: 1_000, ..Faults::default() });
+        bench.presence = Presence::Absent { trust_replicas: true };
+        let answers = bench.all(&[command(&Look {}), command(&Take(6))]).await;
+        assert_eq!(tell_all(&answers), ["6", "0"]);
+        assert!(bench.count("stale_read") > 0);
+    });
+}
+
+#[test]
 fn a_key_that_comes_twice_in_one_turn_has_one_effect() {
     simulate(async {
         let mut bench = Bench::new(1).await;
