@@ -33,6 +33,11 @@ impl Pool {
         Self { address, idle: Arc::default() }
     }
 
+    /// Closes what is idle: the edge soon does, and whoever used it then would see it end.
+    pub(crate) fn close_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Sends a request with `headers`, each ended by a line break, and reads the whole answer.
     pub(crate) async fn send(
         &self,

@@ -1,11 +1,21 @@
 //! A few seeds in the default tests; `callboard simulate` plays thousands.
 
+use std::collections::BTreeMap;
+
 #[test]
 fn the_shop_keeps_its_promises_under_every_fault() {
+    let mut bites = BTreeMap::<&str, u64>::new();
     for seed in 1..=12 {
         let report = simulation::run(seed, None);
         assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
         assert!(report.commits > 50, "seed {seed} did nothing: {report:?}");
+        for (bite, count) in report.bites {
+            *bites.entry(bite).or_default() += count;
+        }
+    }
+    // What gathers goes out as batches, some are refused, and of some nobody hears.
+    for bite in ["batch", "batch_refused", "batch_in_doubt"] {
+        assert!(bites.get(bite).is_some_and(|count| *count > 0), "no {bite}: {bites:?}");
     }
 }
 

@@ -54,16 +54,12 @@ pub(super) async fn refused(settings: &Settings) -> anyhow::Result<Vec<Measured>
         ..Measured::plain("refused", "ask refused without an event, c=64", "/s", rates(&our_loads))
     };
     let latency = Measured {
-        row: "refused-p50".to_owned(),
-        what: "the same, p50".to_owned(),
-        unit: "µs",
+        counterpart: "core request-reply",
         better: Better::Lower,
         goal: Some(1.2),
         floor: Some(4.0),
-        ours: medians(&our_loads),
         raw: medians(&raw_loads),
-        remarks: Vec::new(),
-        ..throughput.clone()
+        ..Measured::plain("refused-p50", "the same, p50", "µs", medians(&our_loads))
     };
     Ok(vec![throughput, latency])
 }

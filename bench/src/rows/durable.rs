@@ -69,7 +69,7 @@ pub(super) async fn three_servers(settings: &Settings) -> anyhow::Result<Vec<Mea
     let place = start(settings, Ground::Three).await?;
     let named = ("r3", "durable command, 10,000 actors, R3 on loopback");
     let figures =
-        [At { callers: 256, goal: 1.6, floor: 0.8 }, At { callers: 1_024, goal: 2.0, floor: 1.0 }];
+        [At { callers: 256, goal: 1.6, floor: 0.4 }, At { callers: 1_024, goal: 2.0, floor: 0.4 }];
     let measured = all(&place, settings, named, figures).await?;
     place.stop().await;
     Ok(measured)

@@ -57,6 +57,7 @@ pub(super) async fn checkout(settings: &Settings) -> anyhow::Result<Vec<Measured
     let processes = shop.processes();
     let spent = costs(&processes, || load::closed(ORDERERS, settings.span, order.clone()));
     let spent = spent.await?.replace("per command", "per order");
+    shop.pool.close_idle();
     let half = crate::report::median(&rates(&loads)).unwrap_or(2.0) / 2.0;
     let calm = load::open(half, settings.span * 3, order).await?;
     drop_shop(shop).await?;
@@ -101,6 +102,7 @@ pub(super) async fn edge(settings: &Settings) -> anyhow::Result<Vec<Measured>> {
 
 async fn item(shop: &Arc<Shop>, settings: &Settings) -> anyhow::Result<Measured> {
     let path = format!("/v1/items/{}", sku(0));
+    shop.pool.close_idle();
     let shown = shop.pool.send(&format!("GET {path}"), "", "").await?;
     let barest = barest(&shop.url(), shown.body.into()).await?;
     let (mut ours, mut raw) = (Vec::new(), Vec::new());
@@ -171,6 +173,7 @@ async fn barest(url: &str, body: Bytes) -> anyhow::Result<std::net::SocketAddr> 
 async fn receive(shop: &Arc<Shop>, settings: &Settings) -> anyhow::Result<Measured> {
     let ours = || {
         let shop = shop.clone();
+        shop.pool.close_idle();
         load::closed(POSTERS, settings.span, move |n| {
             let shop = shop.clone();
             async move {

@@ -187,8 +187,8 @@ impl<A: Actor> Kind<A> {
             }
             for job in mail.drain(..) {
                 match open(job) {
-                    Ok(pending) => queue.push_back(pending),
-                    Err((pending, answer)) => self.tell(pending, answer).await,
+                    (pending, None) => queue.push_back(pending),
+                    (pending, Some(failure)) => self.tell(pending, Answer::failed(failure)).await,
                 }
             }
             for (pending, answer) in self.turn(&mut presence, &typed, &mut queue).await {
@@ -335,18 +335,17 @@ impl<A: Actor> Kind<A> {
     }
 }
 
-/// Looks at what is in a job, as far as that needs no actor.
-fn open(job: Job) -> Result<Pending<Sender>, (Pending<Sender>, Answer)> {
+/// Looks at what is in a job, as far as that needs no actor; and what is wrong with it, if
+/// anything is.
+fn open(job: Job) -> (Pending<Sender>, Option<Failure>) {
     let Job { mut command, inbound, place } = job;
     let named = command.headers.content_type.as_deref();
     let encoding = Encoding::detect(named, &command.body);
     command.encoding = encoding.unwrap_or(command.encoding);
     let pending = Pending::new(command, Sender { inbound, place, begun: Instant::now() });
-    if encoding.is_none() {
-        let text = "Content-Type must be application/json or application/msgpack";
-        return Err((pending, Answer::failed(Failure::new(Status::BadCommand, text))));
-    }
-    Ok(pending)
+    let text = "Content-Type must be application/json or application/msgpack";
+    let failure = encoding.is_none().then(|| Failure::new(Status::BadCommand, text));
+    (pending, failure)
 }
 
 impl<A: Actor> AnyKind for Kind<A> {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Actor, Context, Handle, Id, Key,
     memory::{Faults, World},
-    model::command_set::CommandSet,
+    model::{actor::Wire, command_set::CommandSet},
     testing::simulate,
     wire::{
         encoding::Encoding,
@@ -143,10 +143,9 @@ impl Handle<Tear> for Purse {
     }
 }
 
-fn command<C: Serialize>(body: &C) -> Command
+fn command<C: Wire>(body: &C) -> Command
 where
     Purse: Handle<C>,
-    C: serde::de::DeserializeOwned + Send + Sync + 'static,
 {
     Command {
         name: <Purse as Handle<C>>::NAME.into(),
@@ -365,7 +364,7 @@ fn turns_in_doubt_take_effect_once_and_are_answered_once() {
                 let commands: Vec<Command> = (0..size).map(|_| command(&Put(1))).collect();
                 // Whoever is not answered asks again.
                 let mut answers = bench.all(&commands).await;
-                while answers.iter().any(|answer| is_open(answer)) {
+                while answers.iter().any(is_open) {
                     answers = bench.all(&commands).await;
                 }
                 let mut sums: Vec<u64> =

@@ -24,8 +24,6 @@ const TRY_EVERY: u32 = 32;
 const TRY_AT_MOST: f64 = 4.0;
 /// A cost beyond so many times the expected one is a hiccup of the machine, and counts as this.
 const HICCUP: f64 = 4.0;
-/// Before anything is known of batches, this many commits are worth trying one for.
-const FIRST_BATCH: usize = 16;
 
 /// What both ways cost, as far as it is known.
 #[derive(Debug)]
@@ -64,7 +62,8 @@ impl Costs {
         let one_by_one = self.one_by_one.at(count).zip(self.one_by_one.at(1));
         let one_by_one = one_by_one.map(|(all, one)| all.max(one * float(longest)));
         let (Some(one_by_one), Some(batch)) = (one_by_one, self.batch.at(count)) else {
-            return if count < FIRST_BATCH { Way::OneByOne } else { Way::Batch };
+            // A shard's first commit is a lone one. Of batches the first one tells.
+            return Way::Batch;
         };
         let (best, other, price) = if batch < one_by_one {
             (Way::Batch, Way::OneByOne, one_by_one / batch)

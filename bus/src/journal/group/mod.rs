@@ -152,7 +152,7 @@ impl GroupCommit {
                     return answer(round, &stored);
                 }
                 Err(AppendError::Unknown) => {
-                    return round.into_iter().for_each(Waiting::is_in_doubt);
+                    return round.into_iter().for_each(Waiting::leave_in_doubt);
                 }
                 Err(error) => (round, error != AppendError::Conflict),
             },
@@ -250,7 +250,7 @@ impl Queue {
 }
 
 impl Waiting {
-    fn is_in_doubt(self) {
+    fn leave_in_doubt(self) {
         let count = self.chain.commits.len();
         drop(self.done.send(Appended::in_doubt(count)));
     }
