@@ -106,6 +106,7 @@ fn settings(arguments: &Arguments) -> Settings {
         runs,
         span,
         soak: Duration::from_secs_f64(arguments.soak.max(0.1) * 60.0),
+        counts_costs: !arguments.quick,
         only: arguments.only.clone(),
         stored_max: arguments.stored_max,
         data: arguments.data.clone(),

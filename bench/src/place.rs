@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     /// How long one run lasts.
     pub(crate) span: Duration,
     pub(crate) soak: Duration,
+    /// Whether to count what a command costs as well: that takes runs of its own.
+    pub(crate) counts_costs: bool,
     /// Only these figures, if any is named.
     pub(crate) only: Vec<String>,
     pub(crate) stored_max: u64,

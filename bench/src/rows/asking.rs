@@ -27,8 +27,8 @@ pub(super) async fn refused(settings: &Settings) -> anyhow::Result<Vec<Measured>
         })
     };
     let (our_loads, raw_loads) = in_turn(settings, ours, raw).await?;
-    let remark = costs(&place.processes(), ours).await?;
-    let raw_remark = format!("raw: {}", costs(&place.processes(), raw).await?);
+    let remark = costs(settings, &place.processes(), ours).await?;
+    let raw_remark = format!("raw: {}", costs(settings, &place.processes(), raw).await?);
     let mut with_headers = Vec::new();
     for _ in 0..settings.runs {
         let raw = place.raw.clone();
@@ -48,7 +48,7 @@ pub(super) async fn refused(settings: &Settings) -> anyhow::Result<Vec<Measured>
     let throughput = Measured {
         counterpart: "core request-reply",
         goal: Some(0.85),
-        floor: Some(0.25),
+        floor: Some(0.15),
         raw: rates(&raw_loads),
         remarks: vec![remark, raw_remark, headers_remark],
         ..Measured::plain("refused", "ask refused without an event, c=64", "/s", rates(&our_loads))
@@ -57,7 +57,7 @@ pub(super) async fn refused(settings: &Settings) -> anyhow::Result<Vec<Measured>
         counterpart: "core request-reply",
         better: Better::Lower,
         goal: Some(1.2),
-        floor: Some(4.0),
+        floor: Some(8.0),
         raw: medians(&raw_loads),
         ..Measured::plain("refused-p50", "the same, p50", "µs", medians(&our_loads))
     };

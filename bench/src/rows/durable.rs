@@ -93,7 +93,7 @@ async fn lone(place: &Place, settings: &Settings) -> anyhow::Result<Measured> {
         goal: Some(1.3),
         floor: Some(3.0),
         raw: medians(&raw_loads),
-        remarks: vec![costs(&place.processes(), ours).await?],
+        remarks: vec![costs(settings, &place.processes(), ours).await?],
         ..Measured::plain(
             "durable-c1",
             "durable command, 10,000 actors, R1, c=1, p50",
@@ -114,8 +114,8 @@ async fn busy(
     let raw = || raw(place, settings, callers);
     let (our_loads, raw_loads) = in_turn(settings, ours, raw).await?;
     let remarks = vec![
-        costs(&place.processes(), ours).await?,
-        format!("raw: {}", costs(&place.processes(), raw).await?),
+        costs(settings, &place.processes(), ours).await?,
+        format!("raw: {}", costs(settings, &place.processes(), raw).await?),
         format!("p50 {:.0} µs, raw {:.0} µs", middle(&our_loads), middle(&raw_loads)),
     ];
     Ok(Measured {
@@ -180,7 +180,7 @@ pub(super) async fn hot(settings: &Settings) -> anyhow::Result<Vec<Measured>> {
             our_loads.push(load);
         }
     }
-    let remark = costs(&place.processes(), ours).await?;
+    let remark = costs(settings, &place.processes(), ours).await?;
     place.stop().await;
     Ok(vec![Measured {
         counterpart: "publishes to one subject, each checked, one after another",

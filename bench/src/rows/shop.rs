@@ -55,7 +55,8 @@ pub(super) async fn checkout(settings: &Settings) -> anyhow::Result<Vec<Measured
     let orders: u64 = loads.iter().map(|load| load.done).sum();
     let commits = count(shop.commits().await? - before) / count(orders);
     let processes = shop.processes();
-    let spent = costs(&processes, || load::closed(ORDERERS, settings.span, order.clone()));
+    let spent =
+        costs(settings, &processes, || load::closed(ORDERERS, settings.span, order.clone()));
     let spent = spent.await?.replace("per command", "per order");
     shop.pool.close_idle();
     let half = crate::report::median(&rates(&loads)).unwrap_or(2.0) / 2.0;
