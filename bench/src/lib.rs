@@ -1,7 +1,7 @@
 //! What Callboard's promises cost and win: each figure beside that of raw async-nats doing the
 //! least with the same effect, in the same run, on the same servers, in turn.
 //!
-//! A row measures one thing ([`rows`]); `raw` is the hand-written counterpart; `load` asks and
+//! A row measures one thing (`rows`); `raw` is the hand-written counterpart; `load` asks and
 //! times, `usage` counts processor time, memory and syncs, `report` shows it all. Nothing is
 //! needed but what `nats-server` finds; each run keeps to a folder of its own and leaves nothing.
 
