@@ -101,7 +101,7 @@ async fn an_effect_that_panics_is_run_again_and_the_next_commits_too() {
 
 /// An actor whose folding panics on one event.
 #[derive(Default, Serialize, Deserialize)]
-struct Brittle(u64);
+struct Brittle<const LIMIT: u64>(u64);
 
 #[derive(Clone, Serialize, Deserialize)]
 enum Bent {
@@ -116,19 +116,19 @@ struct No;
 #[derive(Serialize, Deserialize)]
 struct Bend(u64);
 
-impl Actor for Brittle {
+impl<const LIMIT: u64> Actor for Brittle<LIMIT> {
     const KIND: &'static str = "brittle";
     type Event = Bent;
     type Error = No;
     type Commands = (Bend,);
 
     fn apply(&mut self, Bent::Bent(by): &Bent) {
-        assert!(*by < 100, "broken on purpose");
+        assert!(*by < LIMIT, "broken on purpose");
         self.0 += by;
     }
 }
 
-impl Handle<Bend> for Brittle {
+impl<const LIMIT: u64> Handle<Bend> for Brittle<LIMIT> {
     const NAME: &'static str = "bend";
     type Reply = u64;
 
@@ -142,15 +142,28 @@ impl Handle<Bend> for Brittle {
 async fn an_actor_that_cannot_be_folded_answers_so_and_harms_nobody_else() {
     let server = TestServer::own().await;
     let bus = connect(&server).await;
-    let _node = Host::new(bus.clone()).actor::<Brittle>().start().await.unwrap();
-    let (broken, sound) = (Id::parse("broken").unwrap(), Id::parse("sound").unwrap());
+    // Other code has stored what this code cannot fold.
+    let other = Host::new(bus.clone()).actor::<Brittle<1_000>>().start().await.unwrap();
+    let broken = Id::<Brittle<1_000>>::parse("broken").unwrap();
+    assert_eq!(bus.actor(&broken).ask(Bend(100)).await.unwrap(), 100);
+    other.stop().await;
+    let bus = connect(&server).await;
+    let _node = Host::new(bus.clone()).actor::<Brittle<100>>().start().await.unwrap();
+    let bend = async |id: &str, by| {
+        let id = Id::<Brittle<100>>::parse(id).unwrap();
+        bus.actor(&id).ask(Bend(by)).await
+    };
+    let fails = |asked| match asked {
+        Err(AskError::Failed(failure)) => assert_eq!(failure.status, Status::Internal),
+        other => panic!("{other:?}"),
+    };
     for by in [100, 1, 2] {
-        match bus.actor::<Brittle>(&broken).ask(Bend(by)).await {
-            Err(AskError::Failed(failure)) => assert_eq!(failure.status, Status::Internal),
-            other => panic!("{other:?}"),
-        }
+        fails(bend("broken", by).await);
     }
-    assert_eq!(bus.actor::<Brittle>(&sound).ask(Bend(1)).await.unwrap(), 1);
+    assert_eq!(bend("sound", 1).await.unwrap(), 1);
+    // What cannot be folded is not even stored by the code that cannot.
+    fails(bend("sound", 100).await);
+    assert_eq!(bend("sound", 1).await.unwrap(), 2);
 }
 
 #[tokio::test]
