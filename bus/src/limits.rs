@@ -67,8 +67,8 @@ pub const KEYS_KEPT_FOR: Duration = Duration::from_secs(10);
 /// Keys that a search went through are kept this long: where one old key comes, more follow.
 pub const KEYS_SEARCHED_KEPT_FOR: Duration = Duration::from_secs(60);
 
-/// Up to so many keys are looked through one by one; more get an index. Keeps what an idle actor
-/// with a short past costs small.
+/// So many keys are remembered without an index; with more they all get one. Keeps what an idle
+/// actor with a short past costs small, and loading one with a long past short.
 pub const KEYS_UNINDEXED_MAX: usize = 256;
 
 /// How far apart two machines' clocks may be before a key's time misleads the search for it.

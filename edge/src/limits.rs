@@ -48,6 +48,9 @@ pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(600);
 /// How far the clocks of issuer and checker may differ.
 pub(crate) const TOKEN_LEEWAY: Duration = Duration::from_secs(30);
 
+/// Tokens whose signature was checked and need not be checked again: about 200 bytes each.
+pub(crate) const TOKENS_REMEMBERED_MAX: usize = 20_000;
+
 /// Event streams at once in this process.
 pub(crate) const STREAMS_MAX: usize = 1_000;
 

@@ -2,6 +2,9 @@
 //!
 //! Only this one algorithm and this one key are ever accepted, whatever a token says of
 //! itself. Roles travel in the token, so a change of roles shows at the next log-in.
+//!
+//! Checking a signature costs more than all else that is done for a request; so what was checked
+//! once is remembered by its digest, for as long as the token is in force.
 
 use std::{fmt, time::Duration};
 
@@ -13,11 +16,13 @@ use p256::{
     elliptic_curve::rand_core::OsRng,
     pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding},
 };
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     keys::{Keys, KeysError},
-    limits::{TOKEN_LEEWAY, TOKEN_LIFE},
+    limits::{TOKEN_LEEWAY, TOKEN_LIFE, TOKENS_REMEMBERED_MAX},
 };
 
 const KEY_FILE: &str = "jwt-es256.pem";
@@ -32,6 +37,8 @@ pub(crate) struct Tokens {
     validation: Validation,
     issuer: String,
     audience: String,
+    /// Who bears a token that was found good, by its SHA-256.
+    checked: Cache<[u8; 32], Bearer>,
 }
 
 /// What a token says of its bearer.
@@ -92,6 +99,7 @@ impl Tokens {
             validation: validation(issuer, audience),
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
+            checked: Cache::new(TOKENS_REMEMBERED_MAX),
         })
     }
 
@@ -121,6 +129,17 @@ impl Tokens {
 
     /// Who bears `token`, if it is one of ours and in force.
     pub(crate) fn check(&self, token: &str) -> Result<Bearer, Rejected> {
+        let digest = Sha256::digest(token).into();
+        if let Some(bearer) = self.checked.get(&digest) {
+            let is_over = bearer.expires_at.plus(TOKEN_LEEWAY) < Timestamp::now();
+            return if is_over { Err(Rejected::Expired) } else { Ok(bearer) };
+        }
+        let bearer = self.verify(token)?;
+        self.checked.insert(digest, bearer.clone());
+        Ok(bearer)
+    }
+
+    fn verify(&self, token: &str) -> Result<Bearer, Rejected> {
         let decoded = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation);
         let decoded = decoded.map_err(|error| match error.kind() {
             jsonwebtoken::errors::ErrorKind::ExpiredSignature => Rejected::Expired,

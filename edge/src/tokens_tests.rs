@@ -122,3 +122,25 @@ fn a_token_that_was_tampered_with_is_refused() {
         assert_eq!(tokens.check(&bad), Err(Rejected::Invalid), "{bad}");
     }
 }
+
+#[test]
+fn what_was_found_good_is_so_only_while_it_is_in_force_and_only_as_it_was() {
+    let folder = tempfile::tempdir().expect("a temp folder");
+    let tokens = tokens(folder.path());
+    let mut claims = good_claims();
+    // In force for less than two seconds more, its leeway included.
+    claims["exp"] = json!(Timestamp::now().as_millis() / 1_000 - TOKEN_LEEWAY.as_secs() + 1);
+    let brief = signed(&tokens, &claims);
+    let long = signed(&tokens, &good_claims());
+    for token in [&brief, &long] {
+        let first = tokens.check(token).expect("in force");
+        assert_eq!(tokens.check(token), Ok(first), "remembered as it was");
+    }
+    let (head, signature) = long.rsplit_once('.').expect("three parts");
+    let first = if signature.starts_with('A') { "B" } else { "A" };
+    let forged = format!("{head}.{first}{}", &signature[1..]);
+    assert_eq!(tokens.check(&forged), Err(Rejected::Invalid));
+    std::thread::sleep(Duration::from_millis(2_100));
+    assert_eq!(tokens.check(&brief), Err(Rejected::Expired));
+    assert!(tokens.check(&long).is_ok());
+}

@@ -32,11 +32,15 @@ impl Timestamp {
         Self(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    pub(crate) fn minus(self, span: Duration) -> Self {
+    /// So much earlier; no earlier than 1970.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    pub(crate) fn plus(self, span: Duration) -> Self {
+    /// So much later.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 }

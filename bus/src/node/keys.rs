@@ -27,6 +27,9 @@ pub(crate) struct KeyMemory {
     kept: VecDeque<Remembered>,
     /// From a hash to its newest commit, once there are too many to look through.
     index: Option<HashMap<u64, u64>>,
+    /// Keys that were remembered without one. Until they are many it is not worth making: looking
+    /// through a snapshot's keys costs microseconds, and indexing them a hundred times as much.
+    unindexed: usize,
     /// When the newest forgotten commit was made, if any was forgotten.
     forgotten_until: Option<Timestamp>,
     /// Until then, keys that a search has found are not let go of.
@@ -74,7 +77,10 @@ impl KeyMemory {
         self.kept.push_back(newest);
         match &mut self.index {
             Some(index) => drop(index.insert(newest.hash, sequence)),
-            None => self.index_if_many(),
+            None => {
+                self.unindexed += 1;
+                self.index_if_many();
+            }
         }
         while self.kept.len() > KEYS_KEPT_MIN {
             let is_recent = self.kept[0].at.plus(KEYS_KEPT_FOR) > at || self.widened_until > at;
@@ -96,7 +102,7 @@ impl KeyMemory {
     }
 
     fn index_if_many(&mut self) {
-        if self.kept.len() > KEYS_UNINDEXED_MAX {
+        if self.unindexed > KEYS_UNINDEXED_MAX {
             // Oldest first, so that of two with one hash the newer stays.
             let index = self.kept.iter().map(|kept| (kept.hash, kept.sequence)).collect();
             self.index = Some(index);
@@ -145,7 +151,7 @@ impl KeyMemory {
         for key in taken.iter().rev() {
             self.kept.push_front(*key);
         }
-        self.index = None;
+        (self.index, self.unindexed) = (None, self.kept.len());
         self.index_if_many();
         self.widened_until = now.plus(KEYS_SEARCHED_KEPT_FOR);
     }
@@ -174,9 +180,7 @@ impl From<KeptKeys> for KeyMemory {
             at = at.wrapping_add_signed(later);
             Remembered { hash, sequence, at: Timestamp::from_millis(at) }
         });
-        let mut memory = Self { kept: kept.collect(), forgotten_until, ..Self::default() };
-        memory.index_if_many();
-        memory
+        Self { kept: kept.collect(), forgotten_until, ..Self::default() }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
@@ -30,10 +30,13 @@ use crate::{
     wire::{encoding::Encoding, subject},
 };
 
-/// The first byte of a snapshot: how the rest is laid out. Then eight bytes of checksum, then
-/// MessagePack.
-const FORMAT: u8 = 1;
+/// The first byte of a snapshot: how the rest is laid out. Then eight bytes of checksum, then two
+/// values in MessagePack: its label, and what is in it.
+const FORMAT: u8 = 2;
 const HEAD_BYTES: usize = 9;
+
+/// How deeply a snapshot may be nested: a reader's stack is not endless.
+const DEPTH_MAX: usize = 64;
 
 /// A snapshot that was found to be this actor's. Whether the journal has its commit, its reader
 /// must see.
@@ -55,27 +58,23 @@ pub(crate) struct Origin<'a> {
     pub(crate) commit: &'a str,
 }
 
-/// What is stored.
+/// What tells whether the rest can be read.
 #[derive(Serialize, Deserialize)]
-struct Stored<T, K, M, S> {
+struct Label<T> {
     stream: T,
     id: T,
     shape: u32,
     state_number: u32,
+}
+
+/// The rest.
+#[derive(Serialize, Deserialize)]
+struct Kept<T, K, M, S> {
     sequence: u64,
     commit: T,
     keys: K,
     armed: M,
     state: S,
-}
-
-/// Only what tells whether the rest can be read.
-#[derive(Deserialize)]
-struct Head {
-    stream: Box<str>,
-    id: Box<str>,
-    shape: u32,
-    state_number: u32,
 }
 
 /// Why a snapshot is of no use.
@@ -196,18 +195,16 @@ fn encode<A: Actor>(
     keys: &KeyMemory,
     armed: &Armed,
 ) -> Result<Bytes, String> {
-    let stored = Stored {
-        stream,
-        id: origin.id,
-        shape: A::SHAPE,
-        state_number: A::STATE,
+    let label = Label { stream, id: origin.id, shape: A::SHAPE, state_number: A::STATE };
+    let kept = Kept {
         sequence: origin.sequence,
         commit: origin.commit,
         keys: keys.to_kept(),
         armed: armed.to_kept(),
         state,
     };
-    let body = Encoding::MessagePack.encode(&stored).map_err(|e| e.to_string())?;
+    let mut body = Encoding::MessagePack.encode(&label).map_err(|e| e.to_string())?;
+    body.extend(Encoding::MessagePack.encode(&kept).map_err(|e| e.to_string())?);
     let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
     bytes.push(FORMAT);
     bytes.extend(fingerprint(&body).to_be_bytes());
@@ -226,21 +223,31 @@ fn decode<A: Actor>(stream: &str, id: &str, bytes: &[u8]) -> Result<Snapshot<A>,
     if head[1..] != fingerprint(body).to_be_bytes() {
         return Err(damaged(&"its checksum is wrong"));
     }
-    let head: Head = Encoding::MessagePack.decode(body).map_err(|e| damaged(&e))?;
-    if &*head.stream != stream || &*head.id != id {
+    let mut rest = body;
+    let label: Label<Box<str>> = next(&mut rest)?;
+    if &*label.stream != stream || &*label.id != id {
         return Err(Unfit::Foreign);
     }
-    let Head { shape, state_number, .. } = head;
+    let Label { shape, state_number, .. } = label;
     if (shape, state_number) != (A::SHAPE, A::STATE) {
         return Err(Unfit::OtherCode { shape, state_number });
     }
-    let stored: Stored<Box<str>, KeptKeys, KeptArmed, A> =
-        Encoding::MessagePack.decode(body).map_err(|e| damaged(&e))?;
-    let Stored { sequence, commit, keys, armed, state, .. } = stored;
+    let kept: Kept<Box<str>, KeptKeys, KeptArmed, A> = next(&mut rest)?;
+    if !rest.is_empty() {
+        return Err(damaged(&format!("{} bytes after its end", rest.len())));
+    }
+    let Kept { sequence, commit, keys, armed, state } = kept;
     if sequence == 0 {
         return Err(damaged(&"it is of no commit"));
     }
     Ok(Snapshot { sequence, commit, keys, armed: armed.into(), state })
+}
+
+/// Reads the next value. Where it is wrong is not asked: that would cost more than the reading.
+fn next<T: DeserializeOwned>(rest: &mut &[u8]) -> Result<T, Unfit> {
+    let mut reader = rmp_serde::Deserializer::new(rest);
+    reader.set_max_depth(DEPTH_MAX);
+    T::deserialize(&mut reader).map_err(|error| Unfit::Damaged(error.to_string()))
 }
 
 #[cfg(test)]

@@ -11,11 +11,12 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Projection,
+    blocking::{Together, run_blocking},
     progress::{Progress, StreamProgress},
     query::{NotFound, Source, check_conditions, encoded, get, list},
     served::AnswerQueries,
     shapes::{GET, LIST, PROGRESS, QUERIES, WATCH},
-    state::{State, View, run_blocking},
+    state::{State, View},
     watch::{Renewed, WatchQuery, Watched, push},
 };
 use crate::{
@@ -50,8 +51,13 @@ pub(crate) struct Server<P> {
     refusals: Arc<Semaphore>,
     /// For what is looked up at the same time.
     permits: Arc<Semaphore>,
+    /// Where single rows are looked up.
+    together: Together,
     tally: Arc<Tally>,
 }
+
+/// Finds rows, and writes them down.
+type Find = fn(&Source, Encoding, &[u8]) -> Result<Vec<u8>, NotFound>;
 
 /// What a query came to.
 enum Outcome {
@@ -113,8 +119,8 @@ impl<P: Projection> Server<P> {
         let renewals = Arc::new(Semaphore::new(WATCHES_MAX));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         let permits = Arc::new(Semaphore::new(QUERIES_MAX));
-        let tally = Arc::new(Tally::new(&QUERIES));
-        Self { view, bus, tasks, room, renewals, refusals, permits, tally }
+        let (together, tally) = (Together::default(), Arc::new(Tally::new(&QUERIES)));
+        Self { view, bus, tasks, room, renewals, refusals, permits, together, tally }
     }
 
     async fn answer_one(self: Arc<Self>, inbound: Inbound) {
@@ -156,15 +162,15 @@ impl<P: Projection> Server<P> {
         encoding: Encoding,
     ) -> Result<Outcome, Failure> {
         let query = inbound.message.subject.rsplit('.').next().unwrap_or_default();
-        let find: fn(&Source, Encoding, &[u8]) -> _ = match query {
+        let find: (Find, bool) = match query {
             PROGRESS => {
                 let body = encoded(encoding, &self.progress_now().await);
                 return body.map(|body| Outcome::Found(body, None)).map_err(|e| self.told(e));
             }
-            GET => get::<P>,
-            LIST => list::<P>,
+            GET => (get::<P>, true),
+            LIST => (list::<P>, false),
             // Found another way.
-            WATCH => |_, _, _| Ok(Vec::new()),
+            WATCH => (|_, _, _| Ok(Vec::new()), false),
             _ => {
                 let text =
                     format!("`{}` answers `get`, `list`, `watch` and `progress` only", P::NAME);
@@ -222,18 +228,23 @@ impl<P: Projection> Server<P> {
         source: Source,
         encoding: Encoding,
         body: &bytes::Bytes,
-        find: fn(&Source, Encoding, &[u8]) -> Result<Vec<u8>, NotFound>,
+        (find, is_short): (Find, bool),
     ) -> Result<Outcome, NotFound> {
         let permit = self.permits.clone().try_acquire_owned();
         let permit = permit.map_err(|_| NotFound::Told(busy()))?;
         let stands_in = source.is_old.then(|| source.store.version());
         let (store, body) = (source.store.clone(), body.clone());
         let blocks = self.view.shelf.blocks();
-        let found = run_blocking(blocks, ROWS_WRITE_DEADLINE, move || {
+        let found = move || {
             let _permit = permit;
             find(&source, encoding, &body)
-        });
-        let found = found.await.unwrap_or_else(|broken| Err(broken.into()));
+        };
+        let found = if is_short {
+            self.together.run(blocks, ROWS_WRITE_DEADLINE, found).await
+        } else {
+            run_blocking(blocks, ROWS_WRITE_DEADLINE, found).await
+        };
+        let found = found.unwrap_or_else(|broken| Err(broken.into()));
         if let Err(NotFound::Broken(broken)) = &found {
             self.view.condemn(&store, broken);
         }

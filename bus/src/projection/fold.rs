@@ -11,9 +11,10 @@ use tracing::{error, info, warn};
 
 use super::{
     Projection,
+    blocking::run_blocking,
     opening::{Fit, FitError, fit, open_old, open_rows, remove_others, set_aside, store_name},
     pending::FoldOne,
-    state::{Folded, View, run_blocking},
+    state::{Folded, View},
     store::{Broken, Changes, Checkpoint, Store},
     stream::OneStream,
 };

@@ -6,6 +6,7 @@
 //! they are whole; until then another node does, or older rows, or a "come back".
 
 mod answer;
+mod blocking;
 mod fold;
 mod opening;
 mod pending;

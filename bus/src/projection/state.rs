@@ -127,33 +127,3 @@ impl<P: Projection> View<P> {
         });
     }
 }
-
-/// In how many parts a blocking call is waited for.
-const WAIT_PARTS: u32 = 10;
-
-/// Runs what may block: on a thread of its own where it does, else here and now.
-///
-/// A call that takes longer than anything healthy could is given up; its thread is left behind.
-pub(crate) async fn run_blocking<T: Send + 'static>(
-    blocks: bool,
-    deadline: std::time::Duration,
-    call: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Broken> {
-    let guarded = move || {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(call))
-            .map_err(|_| Broken("a fold or the row store panicked".to_owned()))
-    };
-    if !blocks {
-        return guarded();
-    }
-    let mut running = tokio::task::spawn_blocking(guarded);
-    // In parts, so that a process that was paused meanwhile is not taken for a store that hangs.
-    for _ in 0..WAIT_PARTS {
-        match tokio::time::timeout(deadline / WAIT_PARTS, &mut running).await {
-            Ok(Ok(done)) => return done,
-            Ok(Err(error)) => return Err(Broken(error.to_string())),
-            Err(_) => {}
-        }
-    }
-    Err(Broken(format!("the row store did not answer within {deadline:?}")))
-}

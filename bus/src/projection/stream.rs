@@ -9,10 +9,11 @@ use tracing::{error, info, warn};
 
 use super::{
     Projection,
+    blocking::run_blocking,
     fold::{bounds_of, pause},
     pending::{FoldOne, Stuck, fold_all},
     progress::percent,
-    state::{Folded, View, run_blocking},
+    state::{Folded, View},
     store::{Broken, Changes, Checkpoint, Store},
 };
 use crate::{

@@ -25,9 +25,12 @@ struct Run {
     through: u64,
 }
 
+/// Looks at the same time. With one, who asks just after it began waits for almost two.
+const LOOKS_MAX: usize = 2;
+
 #[derive(Debug, Default)]
 struct Looks {
-    is_under_way: bool,
+    under_way: usize,
     /// Who asked since the last look began: one that begins later answers them all, with the run
     /// that nothing was stored behind, or none if something was.
     waiting: Vec<oneshot::Sender<Option<Run>>>,
@@ -57,12 +60,15 @@ impl Frontier {
             return false;
         }
         let (tell, told) = oneshot::channel();
-        let is_first = {
+        let may_look = {
             let mut looks = self.looks();
             looks.waiting.push(tell);
-            !std::mem::replace(&mut looks.is_under_way, true)
+            // One that is about to begin is as good.
+            let may_look = looks.waiting.len() == 1 && looks.under_way < LOOKS_MAX;
+            looks.under_way += usize::from(may_look);
+            may_look
         };
-        if is_first {
+        if may_look {
             // Not under the lock: a runtime that ends drops the task at once.
             tokio::spawn(look_on(Looking { group: group.clone(), is_done: false }));
         }
@@ -113,7 +119,9 @@ struct Looking {
 impl Drop for Looking {
     fn drop(&mut self) {
         if !self.is_done {
-            *self.group.frontier.looks() = Looks::default();
+            let mut looks = self.group.frontier.looks();
+            looks.under_way -= 1;
+            looks.waiting.clear();
         }
     }
 }
@@ -127,7 +135,7 @@ async fn look_on(mut looking: Looking) {
         yield_now().await;
         let waiting = {
             let mut looks = frontier.looks();
-            looks.is_under_way = !looks.waiting.is_empty();
+            looks.under_way -= usize::from(looks.waiting.is_empty());
             std::mem::take(&mut looks.waiting)
         };
         if waiting.is_empty() {
