@@ -15,7 +15,7 @@ mod rows;
 mod shop;
 mod usage;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, pin::pin, time::Duration};
 
 use anyhow::bail;
 use clap::Args;
@@ -72,14 +72,20 @@ pub struct Arguments {
 /// Measures, and shows what came of it.
 ///
 /// # Errors
-/// If something could not be measured, a write was lost, or a ratio is under its floor.
+/// If something could not be measured, a write was lost, a ratio is under its floor, or it was
+/// told to stop.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let rows = chosen(&arguments)?;
     let settings = settings(&arguments);
     let mut measured = Vec::new();
+    let mut stopped = pin!(bus::shutdown_signal());
     for row in rows {
         report::say(&format!("… {}", row.name));
-        let taken = (row.take)(&settings).await;
+        let taken = tokio::select! {
+            taken = (row.take)(&settings) => taken,
+            // What the row has started and made goes with it.
+            () = stopped.as_mut() => bail!("stopped in the row {}; nothing is written", row.name),
+        };
         let taken = taken.map_err(|error| error.context(format!("row {}", row.name)))?;
         for figure in &taken {
             report::say(&figure.line());

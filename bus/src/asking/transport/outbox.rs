@@ -3,21 +3,64 @@
 //! A client writes what it has as soon as it has it: a hundred replies that become ready at the
 //! same moment would be a hundred small writes, each of which costs more than the message. So
 //! what is to leave is gathered until everybody who is ready to run has run, and then handed over
-//! in one go. With nothing else to do that is at once.
+//! in one go. A message that comes alone, with none before it for a while, takes no detour.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_nats::{Client, client::traits::Publisher, message::OutboundMessage};
 use tokio::{
     sync::{mpsc, oneshot},
     task::yield_now,
+    time::Instant,
 };
 use tracing::warn;
 
 use crate::limits::{OUTBOX_BURST, OUTBOX_MAX};
 
+/// A message with none this long before it comes alone.
+const ALONE: Duration = Duration::from_micros(50);
+
+/// After so many that came alone the next one surely does, and is not the first of a burst.
+const ALONE_MIN: u32 = 3;
+
 /// The way out for messages nobody waits for.
 #[derive(Debug, Clone)]
 pub(super) struct Outbox {
+    client: Client,
     sender: mpsc::Sender<Outgoing>,
+    traffic: Arc<Traffic>,
+}
+
+/// What was put lately.
+#[derive(Debug)]
+struct Traffic {
+    began: Instant,
+    /// When the last message was put, in microseconds since then.
+    last: AtomicU64,
+    /// How many came alone since the last one that did not.
+    alone: AtomicU32,
+    /// Messages on their way to the client.
+    waiting: AtomicUsize,
+}
+
+impl Traffic {
+    /// Whether a message that is put now comes alone, as those before it, and overtakes nobody.
+    fn is_quiet(&self) -> bool {
+        let now = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let since = now.saturating_sub(self.last.swap(now, Ordering::Relaxed));
+        if Duration::from_micros(since) <= ALONE {
+            self.alone.store(0, Ordering::Relaxed);
+            return false;
+        }
+        let alone = self.alone.fetch_add(1, Ordering::Relaxed);
+        alone >= ALONE_MIN && self.waiting.load(Ordering::Acquire) == 0
+    }
 }
 
 #[derive(Debug)]
@@ -30,13 +73,27 @@ enum Outgoing {
 impl Outbox {
     pub(super) fn of(client: Client) -> Self {
         let (sender, receiver) = mpsc::channel(OUTBOX_MAX);
-        tokio::spawn(hand_over(client, receiver));
-        Self { sender }
+        let traffic = Arc::new(Traffic {
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            alone: AtomicU32::new(0),
+            waiting: AtomicUsize::new(0),
+        });
+        tokio::spawn(hand_over(client.clone(), receiver, traffic.clone()));
+        Self { client, sender, traffic }
     }
 
     /// Takes the message; waits while too many are on their way. Says whether it will be sent.
     pub(super) async fn put(&self, message: OutboundMessage) -> bool {
-        self.sender.send(Outgoing::Message(message)).await.is_ok()
+        if self.traffic.is_quiet() {
+            publish(&self.client, message).await;
+            return true;
+        }
+        let Ok(place) = self.sender.reserve().await else { return false };
+        // Counted only now: whoever is dropped while it waits must not count for ever.
+        self.traffic.waiting.fetch_add(1, Ordering::AcqRel);
+        place.send(Outgoing::Message(message));
+        true
     }
 
     /// Waits until all that was put so far is with the client.
@@ -49,7 +106,7 @@ impl Outbox {
     }
 }
 
-async fn hand_over(client: Client, mut receiver: mpsc::Receiver<Outgoing>) {
+async fn hand_over(client: Client, mut receiver: mpsc::Receiver<Outgoing>, traffic: Arc<Traffic>) {
     let mut burst = Vec::with_capacity(OUTBOX_BURST);
     while receiver.recv_many(&mut burst, 1).await > 0 {
         yield_now().await;
@@ -61,15 +118,20 @@ async fn hand_over(client: Client, mut receiver: mpsc::Receiver<Outgoing>) {
         for outgoing in burst.drain(..) {
             match outgoing {
                 Outgoing::Message(message) => {
-                    let subject = message.subject.clone();
-                    if let Err(error) = client.publish_message(message).await {
-                        // Who waits for it asks again with the same key.
-                        warn!(%error, %subject, "a message could not be sent");
-                    }
+                    publish(&client, message).await;
+                    traffic.waiting.fetch_sub(1, Ordering::AcqRel);
                 }
                 // Who asked may be gone.
                 Outgoing::Mark(tell) => drop(tell.send(())),
             }
         }
+    }
+}
+
+async fn publish(client: &Client, message: OutboundMessage) {
+    let subject = message.subject.clone();
+    if let Err(error) = client.publish_message(message).await {
+        // Who waits for it asks again with the same key.
+        warn!(%error, %subject, "a message could not be sent");
     }
 }
