@@ -51,16 +51,22 @@ pub const PASSIVATE_AFTER: Duration = Duration::from_secs(300);
 pub const PASSIVATE_EVERY: Duration = Duration::from_secs(10);
 
 /// Idempotency keys an activation always remembers, and its snapshot: those of its last commits.
+/// 24 bytes each in memory, 14 in a snapshot; with a million activations every one counts.
+pub const KEYS_KEPT_FEW: usize = 127;
+
 /// A repeat that does not say when its key was first sent is surely recognised this many commits
-/// later, and for [`KEYS_KEPT_FOR`] while the actor stays in memory. 24 bytes each in memory, 14
-/// in a snapshot.
+/// later. Where such callers come, so many keys are remembered; the first of them has the others
+/// searched for.
 pub const KEYS_KEPT_MIN: usize = 4_096;
+
+/// Of how many commits one is remembered as a place where a search for such a key can begin.
+pub const MILESTONE_EVERY: usize = 256;
 
 /// Idempotency keys an activation remembers at most, even if all are recent: those of the last
 /// [`KEYS_KEPT_FOR`] at 20,000 commits a second. Past it, new keys are searched for, slowly.
 pub const KEYS_KEPT_MAX: usize = 200_000;
 
-/// Keys younger than this are kept beyond [`KEYS_KEPT_MIN`]. Longer than [`CLOCK_SKEW_MAX`], so
+/// Keys younger than this are kept beyond [`KEYS_KEPT_FEW`]. Longer than [`CLOCK_SKEW_MAX`], so
 /// that a key sent just now is known to be new without a search, however busy the actor.
 pub const KEYS_KEPT_FOR: Duration = Duration::from_secs(10);
 

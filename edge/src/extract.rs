@@ -8,7 +8,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::{StatusCode, header, request::Parts},
 };
-use bus::{Id, Key, Timestamp};
+use bus::{Ask, Handle, Id, Key, Timestamp, Wire};
 
 use crate::{Edge, error::ApiError, tokens::Bearer};
 
@@ -87,6 +87,15 @@ impl IdempotencyKey {
     /// As the client sent it.
     pub(crate) fn sent(&self) -> Option<&Key> {
         self.0.as_ref()
+    }
+
+    /// Gives `asked` the key for the command that `sender` has carried out.
+    pub(crate) fn put_on<A: Handle<C>, C: Wire>(
+        &self,
+        asked: Ask<A, C>,
+        sender: &str,
+    ) -> Ask<A, C> {
+        if self.0.is_some() { asked.key(self.for_sender(sender)) } else { asked }
     }
 
     /// The key for the command that `sender` has carried out: the client's, kept apart from

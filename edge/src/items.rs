@@ -79,7 +79,7 @@ async fn create(
 ) -> Result<(StatusCode, Seq, [(HeaderName, String); 1], Answer<ItemShown>), ApiError> {
     let CreateItem { sku, name, description, price } = body;
     let asked = edge.bus().actor(&sku).ask(Create { name, description, price });
-    let asked = asked.key(key.for_sender(user.id.as_str()));
+    let asked = key.put_on(asked, user.id.as_str());
     let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
     let (_, position) = asked.positioned().await?;
     let item = item_after(&edge, &sku, &position, &trace).await?;
@@ -97,7 +97,7 @@ async fn receive(
     Json(ReceiveStock { quantity }): Json<ReceiveStock>,
 ) -> Result<(Seq, Answer<ItemShown>), ApiError> {
     let asked = edge.bus().actor(&sku).ask(Receive { quantity });
-    let asked = asked.key(key.for_sender(user.id.as_str()));
+    let asked = key.put_on(asked, user.id.as_str());
     let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
     let (_, position) = asked.positioned().await?;
     let item = item_after(&edge, &sku, &position, &trace).await?;

@@ -128,8 +128,8 @@ impl<A: Handle<C>, C: Wire> Ask<A, C> {
             .encode(&self.command)
             .map_err(|malformed| AskError::Failed(Failure::malformed(malformed)))?;
         self.headers.content_type = Some(encoding.content_type().into());
-        self.headers.key.get_or_insert_with(|| self.bus.ambient().key());
-        self.headers.key_time.get_or_insert_with(|| self.bus.ambient().now());
+        let ambient = self.bus.ambient();
+        self.headers.complete(|| ambient.key(), ambient.now());
         let subject = subject::command(A::KIND, self.id.as_str(), <A as Handle<C>>::NAME);
         let called = self.bus.call(&subject, self.headers, body.into(), self.timeout).await;
         let answer = called.map_err(|NoAnswer(after)| AskError::NoReply(after))?;

@@ -113,8 +113,8 @@ impl<A: Handle<C>, C: Wire> Tell<A, C> {
             return Err(Failure::new(Status::TooLarge, text));
         }
         self.headers.content_type = Some(encoding.content_type().into());
-        self.headers.key.get_or_insert_with(|| self.bus.ambient().key());
-        self.headers.key_time.get_or_insert_with(|| self.bus.ambient().now());
+        let ambient = self.bus.ambient();
+        self.headers.complete(|| ambient.key(), ambient.now());
         let letter = Letter {
             subject: subject::tell(A::KIND, self.id.as_str(), <A as Handle<C>>::NAME),
             headers: self.headers.to_map(),

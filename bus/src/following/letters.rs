@@ -223,13 +223,16 @@ fn request_headers(entry: &Entry) -> Result<RequestHeaders, String> {
             Some(format!("{prefix}/{}", entry.sequence))
         }
     };
-    if let Some(key) = made {
-        headers.key = Some(Key::parse(&key).map_err(|e| e.to_string())?);
-        headers.key_time = None;
+    if let Some(key) = &made {
+        headers.key = Some(Key::parse(key).map_err(|e| e.to_string())?);
+        (headers.key_time, headers.key_until) = (None, None);
     }
-    if headers.key_time.is_none() {
+    let is_made = made.is_some();
+    if headers.key_time.is_none() && headers.key_until.is_none() {
         let stored = text(subject::STORED_AT).and_then(|stored| stored.parse().ok());
-        headers.key_time = stored.map(Timestamp::from_millis);
+        let stored = stored.map(Timestamp::from_millis);
+        // A key that its teller made may have been told before.
+        *(if is_made { &mut headers.key_time } else { &mut headers.key_until }) = stored;
     }
     headers.budget = None;
     Ok(headers)

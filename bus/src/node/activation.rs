@@ -29,7 +29,7 @@ use crate::{
         counters::Counters,
         keys::KeyMemory,
         loading::LoadError,
-        repeat::identity,
+        repeat::{identity, is_untimed},
         snapshot::{Draft, Origin, Upkeep},
     },
     placement::Placement,
@@ -76,6 +76,8 @@ pub(crate) struct Noted {
     pub(crate) key: Box<str>,
     pub(crate) at: Timestamp,
     pub(crate) timers: Vec<TimerChange>,
+    /// Whether its sender did not say when it first sent the key.
+    pub(crate) is_untimed: bool,
 }
 
 /// A commit that was decided and is not stored yet.
@@ -182,12 +184,15 @@ impl<A: Actor> Activation<A> {
             self.state.apply(event);
         }
         let Stored { commit, key, at, timers, .. } = commit;
-        self.note(home, sequence, Noted { commit, key, at, timers });
+        self.note(home, sequence, Noted { commit, key, at, timers, is_untimed: false });
     }
 
     /// Takes in that a commit which the state includes is stored.
     pub(crate) fn note(&mut self, home: &Home, sequence: u64, noted: Noted) {
         self.version = sequence;
+        if noted.is_untimed {
+            self.keys.expect_untimed(noted.at);
+        }
         self.keys.remember(&noted.key, sequence, noted.at);
         self.armed.advance(&home.shard.stream, sequence, &noted.key, &noted.timers);
         self.commit = noted.commit;
@@ -257,7 +262,8 @@ impl<A: Actor> Activation<A> {
             self.state.apply(event);
         }
         let Stored { commit, key, at, timers, .. } = commit;
-        Decision::Commit(Decided { bytes, noted: Noted { commit, key, at, timers }, reply: body })
+        let noted = Noted { commit, key, at, timers, is_untimed: is_untimed(command) };
+        Decision::Commit(Decided { bytes, noted, reply: body })
     }
 
     /// The conflict rule: whether the commit that calls itself `own` is the actor's last one.

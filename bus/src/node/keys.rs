@@ -4,6 +4,11 @@
 //! the commit when a repeat comes. What is forgotten is still in the journal, so forgetting
 //! costs a search and never a second effect. What is remembered is a run of the actor's commits
 //! without a gap, up to its last; snapshots keep its newest part.
+//!
+//! Most callers say when they first sent a key, and then few need to be remembered: an older one
+//! is searched from that time on. For those who do not, milestones say where the last
+//! [`KEYS_KEPT_MIN`] commits begin: there the search for theirs does, once, and what it went
+//! through is kept for as long as such callers come.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     limits::{
-        CLOCK_SKEW_MAX, KEYS_KEPT_FOR, KEYS_KEPT_MAX, KEYS_KEPT_MIN, KEYS_SEARCHED_KEPT_FOR,
-        KEYS_UNINDEXED_MAX,
+        CLOCK_SKEW_MAX, KEYS_KEPT_FEW, KEYS_KEPT_FOR, KEYS_KEPT_MAX, KEYS_KEPT_MIN,
+        KEYS_SEARCHED_KEPT_FOR, KEYS_UNINDEXED_MAX, MILESTONE_EVERY,
     },
     model::time::Timestamp,
 };
@@ -26,14 +31,22 @@ pub(crate) struct KeyMemory {
     /// Oldest first.
     kept: VecDeque<Remembered>,
     /// From a hash to its newest commit, once there are too many to look through.
-    index: Option<HashMap<u64, u64>>,
+    #[expect(clippy::box_collection, reason = "few actors have one, and all have the room for it")]
+    index: Option<Box<HashMap<u64, u64>>>,
     /// Keys that were remembered without one. Until they are many it is not worth making: looking
     /// through a snapshot's keys costs microseconds, and indexing them a hundred times as much.
-    unindexed: usize,
+    unindexed: u32,
+    /// Sequences of every [`MILESTONE_EVERY`]th commit, oldest first: from the first of them on
+    /// there are at least [`KEYS_KEPT_MIN`] commits, or all there are.
+    milestones: Vec<u64>,
+    /// Commits since the last of them.
+    since_milestone: u16,
     /// When the newest forgotten commit was made, if any was forgotten.
     forgotten_until: Option<Timestamp>,
     /// Until then, keys that a search has found are not let go of.
     widened_until: Timestamp,
+    /// Until then callers are reckoned with who do not say when they first sent a key.
+    untimed_until: Timestamp,
 }
 
 /// The key of one commit.
@@ -51,14 +64,36 @@ pub(crate) enum Recall {
     Perhaps(u64),
     /// Surely new.
     New,
-    /// It may belong to a forgotten commit: search the journal from this time on.
-    Unsure(Timestamp),
+    /// It may belong to a forgotten commit: search the journal from here on.
+    Unsure(Since),
+}
+
+/// Where a search begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// With what was stored at this time.
+    Time(Timestamp),
+    /// With the commit at this sequence.
+    Sequence(u64),
+}
+
+/// When a key was first sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Never before: it is one of ours.
+    Now,
+    /// Then, as its caller says.
+    At(Timestamp),
+    /// Its caller does not say: at this time, or before.
+    Until(Timestamp),
 }
 
 /// A memory as a snapshot keeps it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct KeptKeys {
     forgotten_until: Option<Timestamp>,
+    milestones: Vec<u64>,
+    since_milestone: u16,
     /// Sequence and time of the commit before the first.
     base: (u64, u64),
     /// Hash, and how far sequence and time are from those of the commit before.
@@ -73,6 +108,8 @@ impl Remembered {
 
 impl KeyMemory {
     pub(crate) fn remember(&mut self, key: &str, sequence: u64, at: Timestamp) {
+        self.pass(sequence);
+        self.forget_before(at);
         let newest = Remembered::new(key, sequence, at);
         self.kept.push_back(newest);
         match &mut self.index {
@@ -82,12 +119,41 @@ impl KeyMemory {
                 self.index_if_many();
             }
         }
-        while self.kept.len() > KEYS_KEPT_MIN {
-            let is_recent = self.kept[0].at.plus(KEYS_KEPT_FOR) > at || self.widened_until > at;
-            if is_recent && self.kept.len() <= KEYS_KEPT_MAX {
+    }
+
+    /// A caller came who does not say when it first sent its key; more may follow.
+    pub(crate) fn expect_untimed(&mut self, now: Timestamp) {
+        self.untimed_until = self.untimed_until.max(now.plus(KEYS_SEARCHED_KEPT_FOR));
+    }
+
+    fn pass(&mut self, sequence: u64) {
+        if self.milestones.is_empty() || usize::from(self.since_milestone) >= MILESTONE_EVERY {
+            self.milestones.push(sequence);
+            self.since_milestone = 0;
+        }
+        self.since_milestone += 1;
+        if self.milestones.len() > KEYS_KEPT_MIN / MILESTONE_EVERY + 1 {
+            self.milestones.remove(0);
+        }
+    }
+
+    /// Makes room for one more.
+    fn forget_before(&mut self, now: Timestamp) {
+        while self.kept.len() >= KEYS_KEPT_FEW {
+            let is_wanted = self.kept[0].at.plus(KEYS_KEPT_FOR) > now
+                || self.widened_until > now
+                || (self.untimed_until > now
+                    && Some(&self.kept[0].sequence) >= self.milestones.first());
+            if is_wanted && self.kept.len() < KEYS_KEPT_MAX {
                 break;
             }
             self.forget_oldest();
+        }
+        if self.kept.capacity() / 4 > self.kept.len().max(KEYS_KEPT_FEW) {
+            self.kept.shrink_to(self.kept.len() * 2);
+            if self.kept.len() <= KEYS_UNINDEXED_MAX / 2 {
+                self.unindex();
+            }
         }
     }
 
@@ -101,16 +167,20 @@ impl KeyMemory {
         self.forgotten_until = self.forgotten_until.max(Some(oldest.at));
     }
 
+    fn unindex(&mut self) {
+        self.index = None;
+        self.unindexed = u32::try_from(self.kept.len()).unwrap_or(u32::MAX);
+    }
+
     fn index_if_many(&mut self) {
-        if self.unindexed > KEYS_UNINDEXED_MAX {
+        if self.unindexed > KEYS_UNINDEXED_MAX as u32 {
             // Oldest first, so that of two with one hash the newer stays.
             let index = self.kept.iter().map(|kept| (kept.hash, kept.sequence)).collect();
-            self.index = Some(index);
+            self.index = Some(Box::new(index));
         }
     }
 
-    /// `first_sent` is when the caller says it first used the key; without it, now.
-    pub(crate) fn recall(&self, key: &str, first_sent: Option<Timestamp>) -> Recall {
+    pub(crate) fn recall(&self, key: &str, sent: Sent) -> Recall {
         let hash = hash_of(key);
         let found = match &self.index {
             Some(index) => index.get(&hash).copied(),
@@ -119,17 +189,27 @@ impl KeyMemory {
         if let Some(sequence) = found {
             return Recall::Perhaps(sequence);
         }
-        match self.search_from(first_sent) {
-            Some(from) => Recall::Unsure(from),
+        match self.search_from(sent) {
+            Some(since) => Recall::Unsure(since),
             None => Recall::New,
         }
     }
 
-    /// From when on a key that is not remembered would have to be searched for: its commit was
-    /// stored after it was first sent, clocks permitting. `None` if nothing forgotten is as young.
-    pub(crate) fn search_from(&self, first_sent: Option<Timestamp>) -> Option<Timestamp> {
-        let (until, sent) = (self.forgotten_until?, first_sent?);
-        (sent <= until.plus(CLOCK_SKEW_MAX)).then(|| sent.minus(CLOCK_SKEW_MAX))
+    /// From where on a key that is not remembered would have to be searched for, if it may
+    /// belong to a forgotten commit: that was stored after the key was first sent, clocks
+    /// permitting; or is among the last, if that is not said.
+    pub(crate) fn search_from(&self, sent: Sent) -> Option<Since> {
+        let at = match sent {
+            Sent::Now => return None,
+            Sent::At(at) | Sent::Until(at) => at,
+        };
+        let milestone = self.milestones.first().filter(|_| matches!(sent, Sent::Until(_)));
+        let is_forgotten = |first: &&u64| self.oldest().is_some_and(|oldest| **first < oldest);
+        if let Some(first) = milestone.filter(is_forgotten) {
+            return Some(Since::Sequence(*first));
+        }
+        let until = self.forgotten_until?;
+        (at <= until.plus(CLOCK_SKEW_MAX)).then(|| Since::Time(at.minus(CLOCK_SKEW_MAX)))
     }
 
     /// The sequence of the oldest commit whose key is remembered.
@@ -137,28 +217,34 @@ impl KeyMemory {
         self.kept.front().map(|oldest| oldest.sequence)
     }
 
-    /// Takes in what a search went through: all the actor's commits stored since `from`, up to
-    /// the oldest that was remembered. Where one old key comes, more follow; and a busy actor
-    /// that was just loaded is asked again and again for keys that it knew before.
-    pub(crate) fn widen(&mut self, found: Vec<Remembered>, from: Timestamp, now: Timestamp) {
+    /// Takes in what a search went through: all the actor's commits since `from`, up to the oldest
+    /// that was remembered. Where one old key comes, more follow; and a busy actor that was just
+    /// loaded is asked again and again for keys that it knew before.
+    pub(crate) fn widen(&mut self, found: Vec<Remembered>, from: Since, now: Timestamp) {
+        // Whatever else is forgotten was stored before that.
+        let before = match (from, found.first()) {
+            (Since::Time(from), _) => Some(from.minus(Duration::from_millis(1))),
+            (Since::Sequence(_), first) => first.map(|first| first.at),
+        };
         let room = KEYS_KEPT_MAX.saturating_sub(self.kept.len());
         let too_many = found.len().saturating_sub(room);
         let (dropped, taken) = found.split_at(too_many);
-        // Whatever else is forgotten was stored before `from`.
-        let before = from.minus(Duration::from_millis(1));
-        let newest = dropped.iter().map(|key| key.at).fold(before, Timestamp::max);
-        self.forgotten_until = self.forgotten_until.min(Some(newest));
+        let newest = dropped.iter().map(|key| key.at).max().max(before);
+        self.forgotten_until = self.forgotten_until.min(newest.or(self.forgotten_until));
         for key in taken.iter().rev() {
             self.kept.push_front(*key);
         }
-        (self.index, self.unindexed) = (None, self.kept.len());
+        self.unindex();
         self.index_if_many();
-        self.widened_until = now.plus(KEYS_SEARCHED_KEPT_FOR);
+        match from {
+            Since::Time(_) => self.widened_until = now.plus(KEYS_SEARCHED_KEPT_FOR),
+            Since::Sequence(_) => self.expect_untimed(now),
+        }
     }
 
-    /// What a snapshot keeps of it: the keys of the last [`KEYS_KEPT_MIN`] commits.
+    /// What a snapshot keeps of it: the keys of the last [`KEYS_KEPT_FEW`] commits.
     pub(crate) fn to_kept(&self) -> KeptKeys {
-        let dropped = self.kept.len().saturating_sub(KEYS_KEPT_MIN);
+        let dropped = self.kept.len().saturating_sub(KEYS_KEPT_FEW);
         let newest_dropped = self.kept.range(..dropped).map(|key| key.at).max();
         let base = self.kept.get(dropped).map_or((0, 0), |k| (k.sequence, k.at.as_millis()));
         let (mut sequence, mut at) = base;
@@ -168,19 +254,24 @@ impl KeyMemory {
             (delta.0, delta.1, delta.2.cast_signed())
         });
         let keys = keys.collect();
-        KeptKeys { forgotten_until: self.forgotten_until.max(newest_dropped), base, keys }
+        let milestones = self.milestones.clone();
+        let forgotten_until = self.forgotten_until.max(newest_dropped);
+        let since_milestone = self.since_milestone;
+        KeptKeys { forgotten_until, milestones, since_milestone, base, keys }
     }
 }
 
 impl From<KeptKeys> for KeyMemory {
     fn from(snapshot: KeptKeys) -> Self {
-        let KeptKeys { forgotten_until, base: (mut sequence, mut at), keys } = snapshot;
+        let KeptKeys { forgotten_until, milestones, since_milestone, base, keys } = snapshot;
+        let (mut sequence, mut at) = base;
         let kept = keys.into_iter().map(|(hash, further, later)| {
             sequence = sequence.saturating_add(further);
             at = at.wrapping_add_signed(later);
             Remembered { hash, sequence, at: Timestamp::from_millis(at) }
         });
-        Self { kept: kept.collect(), forgotten_until, ..Self::default() }
+        let kept = kept.collect();
+        Self { kept, milestones, since_milestone, forgotten_until, ..Self::default() }
     }
 }
 
@@ -206,25 +297,86 @@ mod tests {
         Timestamp::from_millis(ms)
     }
 
+    fn time(ms: u64) -> Recall {
+        Recall::Unsure(Since::Time(at(ms)))
+    }
+
+    /// A memory after `count` commits, an hour apart.
+    fn hourly(count: u64) -> KeyMemory {
+        let mut keys = KeyMemory::default();
+        for n in 0..count {
+            keys.remember(&format!("k{n}"), n + 1, at(n * HOUR));
+        }
+        keys
+    }
+
     #[test]
     fn recent_keys_are_recalled_with_their_commit() {
         let mut keys = KeyMemory::default();
         keys.remember("a", 7, at(1));
-        assert_eq!(keys.recall("a", None), Recall::Perhaps(7));
-        assert_eq!(keys.recall("b", Some(at(0))), Recall::New);
+        assert_eq!(keys.recall("a", Sent::Now), Recall::Perhaps(7));
+        for sent in [Sent::At(at(0)), Sent::Until(at(0)), Sent::Now] {
+            assert_eq!(keys.recall("b", sent), Recall::New);
+        }
     }
 
     #[test]
     fn an_old_key_is_searched_for_and_a_young_one_is_new() {
-        let mut keys = KeyMemory::default();
-        for n in 0..=KEYS_KEPT_MIN as u64 {
-            keys.remember(&format!("k{n}"), n + 1, at(n * HOUR));
+        let keys = hourly(KEYS_KEPT_FEW as u64 + 1);
+        let recall = |key, ms| keys.recall(key, Sent::At(at(ms)));
+        assert_eq!(recall("k0", 0), time(0), "forgotten");
+        assert_eq!(recall("k1", HOUR), Recall::Perhaps(2), "kept");
+        assert_eq!(recall("new", HOUR), Recall::New);
+        assert_eq!(recall("new", 5_000), time(0), "in the skew");
+        assert_eq!(recall("new", 5_001), Recall::New);
+    }
+
+    #[test]
+    fn a_key_whose_age_nobody_knows_is_searched_for_among_the_last() {
+        let (few, many) = (KEYS_KEPT_FEW as u64, KEYS_KEPT_MIN as u64);
+        for count in [few + 1, many, many + 1, 3 * many, 3 * many + 200] {
+            let keys = hourly(count);
+            let until = Sent::Until(at(count * HOUR));
+            let Recall::Unsure(Since::Sequence(first)) = keys.recall("new", until) else {
+                panic!("after {count} commits the last {many} are not looked at");
+            };
+            let searched = count + 1 - first;
+            let wanted = count.min(many);
+            let most = many + MILESTONE_EVERY as u64;
+            assert!((wanted..=most).contains(&searched), "{searched} of {count}");
+            assert_eq!(keys.recall("new", Sent::At(at(count * HOUR))), Recall::New);
+            assert_eq!(keys.recall("new", Sent::Now), Recall::New, "one of ours");
         }
-        assert_eq!(keys.recall("k0", Some(at(0))), Recall::Unsure(at(0)), "forgotten");
-        assert_eq!(keys.recall("k1", Some(at(HOUR))), Recall::Perhaps(2), "kept");
-        assert_eq!(keys.recall("new", Some(at(HOUR))), Recall::New);
-        assert_eq!(keys.recall("new", Some(at(5_000))), Recall::Unsure(at(0)), "in the skew");
-        assert_eq!(keys.recall("new", Some(at(5_001))), Recall::New);
+    }
+
+    #[test]
+    fn while_callers_come_that_do_not_say_their_keys_age_the_last_are_remembered() {
+        let many = KEYS_KEPT_MIN as u64;
+        let mut keys = hourly(2 * many);
+        let now = 2 * many * HOUR;
+        let Recall::Unsure(since @ Since::Sequence(first)) =
+            keys.recall("new", Sent::Until(at(now)))
+        else {
+            panic!("they are not looked at");
+        };
+        let oldest = keys.oldest().expect("some are remembered");
+        let found = (first..oldest).map(|n| Remembered::new(&format!("k{}", n - 1), n, at(n)));
+        keys.widen(found.collect(), since, at(now));
+        assert_eq!(keys.recall("new", Sent::Until(at(now))), Recall::New);
+        let old = format!("k{}", 2 * many - 4_000);
+        assert_eq!(keys.recall(&old, Sent::Until(at(now))), Recall::Perhaps(2 * many - 3_999));
+        for n in 0..10_000 {
+            keys.expect_untimed(at(now + n * 10_000));
+            keys.remember(&format!("later-{n}"), 2 * many + 1 + n, at(now + n * 10_000));
+            assert!(matches!(
+                keys.recall("new", Sent::Until(at(now))),
+                Recall::New | Recall::Unsure(Since::Time(_))
+            ));
+        }
+        assert!(keys.kept.len() <= KEYS_KEPT_MIN + MILESTONE_EVERY, "{}", keys.kept.len());
+        keys.remember("last", 3 * many + 20_000, at(now * 2));
+        assert_eq!(keys.kept.len(), KEYS_KEPT_FEW);
+        assert!(keys.kept.capacity() <= 4 * KEYS_KEPT_FEW && keys.index.is_none());
     }
 
     #[test]
@@ -234,7 +386,7 @@ mod tests {
         for n in 0..300_000_u64 {
             keys.remember(&format!("k{n}"), n + 1, at(n / 5));
         }
-        assert_eq!(keys.recall("new", Some(at(60_000))), Recall::New);
+        assert_eq!(keys.recall("new", Sent::At(at(60_000))), Recall::New);
         assert!(keys.kept.len() <= 50_001, "{}", keys.kept.len());
     }
 
@@ -251,39 +403,42 @@ mod tests {
     #[test]
     fn a_snapshot_keeps_the_newest_keys_and_until_when_the_others_were_made() {
         let mut keys = KeyMemory::default();
-        let count = KEYS_KEPT_MIN as u64 + 100;
+        let few = KEYS_KEPT_FEW as u64;
+        let count = few + 100;
         for n in 0..count {
             // All within the time for which more are kept, and their clocks not in step.
             keys.remember(&format!("k{n}"), 3 * n + 1, at(1_000_000 + n - n % 3));
         }
         assert_eq!(keys.kept.len() as u64, count);
         let bytes = rmp_serde::to_vec_named(&keys.to_kept()).expect("plain data");
-        assert!(bytes.len() < KEYS_KEPT_MIN * 15, "{} bytes", bytes.len());
+        assert!(bytes.len() < KEYS_KEPT_FEW * 15, "{} bytes", bytes.len());
         let read: KeptKeys = rmp_serde::from_slice(&bytes).expect("as written");
         let back = KeyMemory::from(read);
-        assert_eq!(back.kept.len(), KEYS_KEPT_MIN);
+        assert_eq!(back.kept.len(), KEYS_KEPT_FEW);
         for n in 100..count {
-            assert_eq!(back.recall(&format!("k{n}"), None), Recall::Perhaps(3 * n + 1));
+            assert_eq!(back.recall(&format!("k{n}"), Sent::Now), Recall::Perhaps(3 * n + 1));
         }
         // The newest of those left out is k99, made at 1,000,099.
-        let from = |sent: u64| Recall::Unsure(at(sent - 5_000));
-        assert_eq!(back.recall("k99", Some(at(1_000_099))), from(1_000_099));
-        assert_eq!(back.recall("new", Some(at(1_005_099))), from(1_005_099));
-        assert_eq!(back.recall("new", Some(at(1_005_100))), Recall::New);
+        let recall = |key, ms| back.recall(key, Sent::At(at(ms)));
+        assert_eq!(recall("k99", 1_000_099), time(995_099));
+        assert_eq!(recall("new", 1_005_099), time(1_000_099));
+        assert_eq!(recall("new", 1_005_100), Recall::New);
+        let among_all = Recall::Unsure(Since::Sequence(1));
+        assert_eq!(back.recall("k0", Sent::Until(at(9_000_000))), among_all);
     }
 
     #[test]
     fn what_a_search_went_through_is_remembered_for_the_next() {
-        let mut keys = KeyMemory::default();
-        for n in 0..=KEYS_KEPT_MIN as u64 + 49 {
-            keys.remember(&format!("k{n}"), n + 1, at(n * HOUR));
-        }
-        let Recall::Unsure(from) = keys.recall("k10", Some(at(10 * HOUR))) else { panic!() };
+        let few = KEYS_KEPT_FEW as u64;
+        let mut keys = hourly(few + 50);
+        let recall =
+            |keys: &KeyMemory, n: u64| keys.recall(&format!("k{n}"), Sent::At(at(n * HOUR)));
+        let Recall::Unsure(from) = recall(&keys, 10) else { panic!("it is forgotten") };
         let found = (10..50).map(|n| Remembered::new(&format!("k{n}"), n + 1, at(n * HOUR)));
         keys.widen(found.collect(), from, at(5_000 * HOUR));
-        assert_eq!(keys.recall("k10", Some(at(10 * HOUR))), Recall::Perhaps(11));
-        assert_eq!(keys.recall("new", Some(at(10 * HOUR))), Recall::New);
-        assert!(matches!(keys.recall("k9", Some(at(9 * HOUR))), Recall::Unsure(_)));
+        assert_eq!(recall(&keys, 10), Recall::Perhaps(11));
+        assert_eq!(keys.recall("new", Sent::At(at(10 * HOUR))), Recall::New);
+        assert!(matches!(recall(&keys, 9), Recall::Unsure(Since::Time(_))));
         assert_eq!(keys.oldest(), Some(11));
     }
 
@@ -295,6 +450,6 @@ mod tests {
         }
         let heap = keys.kept.capacity() * size_of::<Remembered>();
         assert!(keys.index.is_none());
-        assert!(size_of::<KeyMemory>() + heap <= 256, "{}", size_of::<KeyMemory>() + heap);
+        assert!(size_of::<KeyMemory>() + heap <= 320, "{}", size_of::<KeyMemory>() + heap);
     }
 }

@@ -9,12 +9,11 @@ use crate::{
         command_set::Door,
         commit::{Identity, Position},
         id::Id,
-        time::Timestamp,
     },
     node::{
         activation::Home,
         command::Command,
-        keys::{KeyMemory, Recall, Remembered},
+        keys::{KeyMemory, Recall, Remembered, Sent, Since},
     },
     planted::Plant,
     wire::{
@@ -31,12 +30,19 @@ pub(crate) fn recall(home: &Home, keys: &KeyMemory, command: &Command) -> Recall
     keys.recall(command.key.as_str(), first_sent(home, command))
 }
 
-/// A key that does not say so was first sent now; one that we made ourselves is new.
-fn first_sent(home: &Home, command: &Command) -> Option<Timestamp> {
-    match (&command.headers.key, command.headers.key_time) {
-        (Some(_), None) => Some(home.ambient.now()),
-        (_, given) => given,
+fn first_sent(home: &Home, command: &Command) -> Sent {
+    let headers = &command.headers;
+    match (&headers.key, headers.key_time) {
+        (None, _) => Sent::Now,
+        (Some(_), Some(at)) => Sent::At(at),
+        (Some(_), None) => Sent::Until(headers.key_until.unwrap_or(home.ambient.now())),
     }
+}
+
+/// Whether more keys must be remembered for the sake of callers such as this one.
+pub(crate) fn is_untimed(command: &Command) -> bool {
+    let headers = &command.headers;
+    headers.key.is_some() && headers.key_time.is_none()
 }
 
 /// The commit that this command's key made before, if it did.
@@ -48,24 +54,30 @@ pub(crate) async fn commit_of<A: Actor>(
 ) -> Result<Option<Entry>, Failure> {
     let unreadable = |e: ReadError| Failure::new(Status::Unavailable, e.to_string());
     let key = command.key.as_str();
-    match recall(home, keys, command) {
-        Recall::New => Ok(None),
-        Recall::Unsure(from) => {
-            in_time(command, search_since(home, id, keys, key, from)).await?.map_err(unreadable)
-        }
-        Recall::Perhaps(sequence) => {
-            let found = home.journal.at(&home.shard, sequence).await.map_err(unreadable)?;
-            match found {
-                Some(entry) if is_of(&entry, key) => Ok(Some(entry)),
-                // Two keys with one hash: it may be any of those remembered, and older still.
-                _ => {
-                    let sent = first_sent(home, command);
-                    let after = after_all_else(home, keys, sent).await.map_err(unreadable)?;
-                    in_time(command, search(home, id, key, after)).await?.map_err(unreadable)
+    // Among the last commits, and then from the time on that is given: what a search went
+    // through is remembered, so that the next one is asked for what is left.
+    for _ in 0..2 {
+        match recall(home, keys, command) {
+            Recall::New => return Ok(None),
+            Recall::Unsure(since) => {
+                let searched = in_time(command, search_since(home, id, keys, key, since)).await?;
+                if let Some(found) = searched.map_err(unreadable)? {
+                    return Ok(Some(found));
                 }
+            }
+            Recall::Perhaps(sequence) => {
+                let found = home.journal.at(&home.shard, sequence).await.map_err(unreadable)?;
+                if let Some(entry) = found.filter(|entry| is_of(entry, key)) {
+                    return Ok(Some(entry));
+                }
+                // Two keys with one hash: it may be any of those remembered, and older still.
+                let sent = first_sent(home, command);
+                let after = after_all_else(home, keys, sent).await.map_err(unreadable)?;
+                return in_time(command, search(home, id, key, after)).await?.map_err(unreadable);
             }
         }
     }
+    Ok(None)
 }
 
 /// A search lasts no longer than the command's budget: others wait behind it.
@@ -80,16 +92,16 @@ fn is_of(entry: &Entry, key: &str) -> bool {
     identity(entry).is_some_and(|found| &*found.key == key)
 }
 
-/// Looks for a forgotten key among the actor's commits stored since `from`, and remembers on the
-/// way what it sees.
+/// Looks for a forgotten key among the actor's commits since `from`, and remembers on the way what
+/// it sees.
 async fn search_since<A: Actor>(
     home: &Home,
     id: &Id<A>,
     keys: &mut KeyMemory,
     key: &str,
-    from: Timestamp,
+    from: Since,
 ) -> Result<Option<Entry>, ReadError> {
-    let mut after = home.journal.before(&home.shard, from).await?;
+    let mut after = before(home, from).await?;
     let oldest = keys.oldest().unwrap_or(u64::MAX);
     let mut seen = Vec::new();
     while after + 1 < oldest {
@@ -134,14 +146,18 @@ async fn search<A: Actor>(
     }
 }
 
+/// The sequence after which a search begins.
+async fn before(home: &Home, since: Since) -> Result<u64, ReadError> {
+    match since {
+        Since::Time(time) => home.journal.before(&home.shard, time).await,
+        Since::Sequence(first) => Ok(first - 1),
+    }
+}
+
 /// The sequence after which a key that is not the one its hash recalls must lie, if anywhere.
-async fn after_all_else(
-    home: &Home,
-    keys: &KeyMemory,
-    sent: Option<Timestamp>,
-) -> Result<u64, ReadError> {
+async fn after_all_else(home: &Home, keys: &KeyMemory, sent: Sent) -> Result<u64, ReadError> {
     match keys.search_from(sent) {
-        Some(from) => home.journal.before(&home.shard, from).await,
+        Some(from) => before(home, from).await,
         None => Ok(keys.oldest().map_or(0, |oldest| oldest - 1)),
     }
 }

@@ -269,11 +269,16 @@ async fn a_debug_build_notices_an_apply_that_changed_without_its_number() {
 async fn keys_are_recognised_after_a_load_from_a_snapshot() {
     let (_server, home) = home().await;
     let (id, mut first) = (fresh::<1>(), absent());
-    let early = command("pay_in", &PayIn("ann".to_owned(), 7));
+    let sent = |amount| {
+        let mut command = command("pay_in", &PayIn("ann".to_owned(), amount));
+        command.headers.key = Some(command.key.clone());
+        command
+    };
+    let early = sent(7);
     let answer = carry_out(&home, &id, &mut first, &early).await;
     pay_in(&home, &id, &mut first, 140).await;
     first.draft_snapshot(&home).expect("drafted").put(home.cells.clone()).await;
-    let late = command("pay_in", &PayIn("ann".to_owned(), 8));
+    let late = sent(8);
     let late_answer = carry_out(&home, &id, &mut first, &late).await;
     let mut again = absent();
     // Before the snapshot's commit, and after it; neither says when it was first sent.
@@ -407,7 +412,8 @@ proptest! {
             prop_assert_eq!(&state, &folded);
             for n in 0..commands.len() {
                 let key = format!("k{n}");
-                prop_assert_eq!(restored_keys.recall(&key, None), keys.recall(&key, None));
+                let now = crate::node::keys::Sent::Now;
+                prop_assert_eq!(restored_keys.recall(&key, now), keys.recall(&key, now));
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     limits::FORWARD_ATTEMPTS_MAX,
     model::time::Timestamp,
     node::command::Command,
-    wire::subject,
+    wire::{envelope::RequestHeaders, subject},
 };
 
 /// What became of a command that belongs elsewhere.
@@ -40,8 +40,11 @@ impl Placement {
     ) -> Relayed {
         let mut headers = inbound.message.headers.clone().unwrap_or_default();
         put(&mut headers, subject::KEY, command.key.as_str().to_owned());
-        if command.headers.key_time.is_none() {
-            put(&mut headers, subject::KEY_TIME, now.as_millis().to_string());
+        let RequestHeaders { key, key_time, key_until, .. } = &command.headers;
+        if key_time.is_none() && key_until.is_none() {
+            // A key of ours is new; of a caller's that is all we know.
+            let age = if key.is_none() { subject::KEY_TIME } else { subject::KEY_UNTIL };
+            put(&mut headers, age, now.as_millis().to_string());
         }
         put(&mut headers, subject::FORWARDED, self.me.to_string());
         for _ in 0..FORWARD_ATTEMPTS_MAX {

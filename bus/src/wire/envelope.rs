@@ -19,7 +19,10 @@ use crate::{
 pub(crate) struct RequestHeaders {
     pub(crate) content_type: Option<Box<str>>,
     pub(crate) key: Option<Key>,
+    /// When the key was first sent.
     pub(crate) key_time: Option<Timestamp>,
+    /// It was then or before, if nobody knows.
+    pub(crate) key_until: Option<Timestamp>,
     pub(crate) budget: Option<Duration>,
     pub(crate) cause: Option<Box<str>>,
     pub(crate) principal: Option<Box<str>>,
@@ -42,9 +45,8 @@ impl RequestHeaders {
         Ok(Self {
             content_type: text(subject::CONTENT_TYPE).map(Into::into),
             key: parsed(subject::KEY, text(subject::KEY), |v| Key::parse(v).ok())?,
-            key_time: parsed(subject::KEY_TIME, text(subject::KEY_TIME), |v| {
-                v.parse().ok().map(Timestamp::from_millis)
-            })?,
+            key_time: parsed(subject::KEY_TIME, text(subject::KEY_TIME), time)?,
+            key_until: parsed(subject::KEY_UNTIL, text(subject::KEY_UNTIL), time)?,
             budget: parsed(subject::TIMEOUT_MS, text(subject::TIMEOUT_MS), |v| {
                 v.parse().ok().map(Duration::from_millis)
             })?,
@@ -70,6 +72,7 @@ impl RequestHeaders {
         put(subject::CONTENT_TYPE, self.content_type.as_deref().map(str::to_owned));
         put(subject::KEY, self.key.as_ref().map(|key| key.as_str().to_owned()));
         put(subject::KEY_TIME, self.key_time.map(|time| time.as_millis().to_string()));
+        put(subject::KEY_UNTIL, self.key_until.map(|time| time.as_millis().to_string()));
         put(subject::TIMEOUT_MS, self.budget.map(|budget| budget.as_millis().to_string()));
         put(subject::CAUSE, self.cause.as_deref().map(str::to_owned));
         put(subject::PRINCIPAL, self.principal.as_deref().map(str::to_owned));
@@ -80,6 +83,23 @@ impl RequestHeaders {
         put(subject::FORWARDED, self.is_forwarded.then(|| "1".to_owned()));
         map
     }
+
+    /// Gives the command a key if it has none, and says what is known of the key's age.
+    pub(crate) fn complete(&mut self, key: impl FnOnce() -> Key, now: Timestamp) {
+        let is_new = self.key.is_none();
+        self.key.get_or_insert_with(key);
+        match (self.key_time, is_new) {
+            (Some(_), _) => {}
+            (None, true) => self.key_time = Some(now),
+            (None, false) => {
+                self.key_until.get_or_insert(now);
+            }
+        }
+    }
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    text.parse().ok().map(Timestamp::from_millis)
 }
 
 fn parsed<T>(
@@ -166,6 +186,7 @@ mod tests {
         let headers = RequestHeaders {
             key: Some(Key::random()),
             key_time: Some(Timestamp::from_millis(7)),
+            key_until: Some(Timestamp::from_millis(8)),
             budget: Some(Duration::from_millis(1_500)),
             expect_version: Some(3),
             after: positions("EVT_order_0@9, EVT_item_0@1").expect("two"),
@@ -175,6 +196,7 @@ mod tests {
         let back = RequestHeaders::parse(Some(&headers.to_map())).expect("as written");
         assert_eq!(back.key, headers.key);
         assert_eq!(back.key_time, headers.key_time);
+        assert_eq!(back.key_until, headers.key_until);
         assert_eq!(back.budget, headers.budget);
         assert_eq!(back.expect_version, headers.expect_version);
         assert_eq!(back.after, headers.after);

@@ -50,6 +50,15 @@ struct Traffic {
 }
 
 impl Traffic {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            alone: AtomicU32::new(0),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
     /// Whether a message that is put now comes alone, as those before it, and overtakes nobody.
     fn is_quiet(&self) -> bool {
         let now = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -73,12 +82,7 @@ enum Outgoing {
 impl Outbox {
     pub(super) fn of(client: Client) -> Self {
         let (sender, receiver) = mpsc::channel(OUTBOX_MAX);
-        let traffic = Arc::new(Traffic {
-            began: Instant::now(),
-            last: AtomicU64::new(0),
-            alone: AtomicU32::new(0),
-            waiting: AtomicUsize::new(0),
-        });
+        let traffic = Arc::new(Traffic::new());
         tokio::spawn(hand_over(client.clone(), receiver, traffic.clone()));
         Self { client, sender, traffic }
     }
@@ -133,5 +137,34 @@ async fn publish(client: &Client, message: OutboundMessage) {
     if let Err(error) = client.publish_message(message).await {
         // Who waits for it asks again with the same key.
         warn!(%error, %subject, "a message could not be sent");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_surely_comes_alone_takes_no_detour() {
+        let traffic = Traffic::new();
+        for before in 0..10 {
+            advance(ALONE * 2).await;
+            assert_eq!(traffic.is_quiet(), before >= ALONE_MIN, "after {before}");
+        }
+        // Bursts of two: the first of the next one is not alone.
+        assert!(!traffic.is_quiet());
+        for _ in 0..10 {
+            advance(ALONE * 2).await;
+            assert!(!traffic.is_quiet() && !traffic.is_quiet());
+        }
+        for _ in 0..ALONE_MIN + 1 {
+            advance(ALONE * 2).await;
+            traffic.is_quiet();
+        }
+        traffic.waiting.store(1, Ordering::Relaxed);
+        advance(ALONE * 2).await;
+        assert!(!traffic.is_quiet(), "it would overtake one that waits");
     }
 }

@@ -4,6 +4,8 @@
 pub(crate) const KEY: &str = "Cb-Key";
 /// When the key was first sent, in milliseconds since 1970.
 pub(crate) const KEY_TIME: &str = "Cb-Key-Time";
+/// In its place, where nobody knows: the key was first sent then or before, in milliseconds.
+pub(crate) const KEY_UNTIL: &str = "Cb-Key-Until";
 /// Budget left, in milliseconds, when the request was sent.
 pub(crate) const TIMEOUT_MS: &str = "Cb-Timeout-Ms";
 /// The commit that caused the command.

@@ -71,6 +71,7 @@ fn the_wires_page_names_every_header_and_stream() {
     let headers = [
         KEY,
         KEY_TIME,
+        KEY_UNTIL,
         TIMEOUT_MS,
         CAUSE,
         PRINCIPAL,
