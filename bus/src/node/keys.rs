@@ -149,11 +149,11 @@ impl KeyMemory {
             }
             self.forget_oldest();
         }
+        if self.index.is_some() && self.kept.len() <= KEYS_UNINDEXED_MAX / 2 {
+            self.unindex();
+        }
         if self.kept.capacity() / 4 > self.kept.len().max(KEYS_KEPT_FEW) {
             self.kept.shrink_to(self.kept.len() * 2);
-            if self.kept.len() <= KEYS_UNINDEXED_MAX / 2 {
-                self.unindex();
-            }
         }
     }
 
@@ -173,7 +173,8 @@ impl KeyMemory {
     }
 
     fn index_if_many(&mut self) {
-        if self.unindexed > KEYS_UNINDEXED_MAX as u32 {
+        let is_worth_it = self.unindexed > KEYS_UNINDEXED_MAX as u32;
+        if is_worth_it && self.kept.len() > KEYS_UNINDEXED_MAX {
             // Oldest first, so that of two with one hash the newer stays.
             let index = self.kept.iter().map(|kept| (kept.hash, kept.sequence)).collect();
             self.index = Some(Box::new(index));
@@ -440,6 +441,26 @@ mod tests {
         assert_eq!(keys.recall("new", Sent::At(at(10 * HOUR))), Recall::New);
         assert!(matches!(recall(&keys, 9), Recall::Unsure(Since::Time(_))));
         assert_eq!(keys.oldest(), Some(11));
+    }
+
+    #[test]
+    fn what_an_actor_costs_does_not_grow_with_what_it_has_done() {
+        let heap = |keys: &KeyMemory| {
+            let (kept, milestones) = (keys.kept.capacity(), keys.milestones.capacity());
+            kept * size_of::<Remembered>() + milestones * size_of::<u64>()
+        };
+        let mut keys = KeyMemory::default();
+        // One a second, then ten thousand within one, then one a second.
+        let moments = (0..100_000).map(|n| n * 1_000).chain((0..10_000).map(|_| 100_000_000));
+        let moments = moments.chain((0..1_000).map(|n| 100_001_000 + n * 1_000));
+        for (n, moment) in (0..).zip(moments) {
+            keys.remember(&format!("k{n}"), n + 1, at(moment));
+            assert!(keys.index.is_none() || keys.kept.len() > KEYS_UNINDEXED_MAX / 2, "{n}");
+            if n % 1_000 == 999 && n < 100_000 {
+                assert!(heap(&keys) <= 4_096, "{} bytes after {n}", heap(&keys));
+            }
+        }
+        assert!(keys.index.is_none() && heap(&keys) <= 16_384, "{} bytes", heap(&keys));
     }
 
     #[test]
