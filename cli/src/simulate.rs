@@ -31,6 +31,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = parse_plant)]
     plant: Option<Plant>,
 
+    /// Stop at the first seed with violations.
+    #[arg(long)]
+    until_found: bool,
+
     /// Seeds played at the same time; as many as there are cores unless said otherwise.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -92,7 +96,9 @@ fn play_all(arguments: &Arguments) -> Sum {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= arguments.seeds {
+                    let is_found =
+                        || !sum.lock().unwrap_or_else(PoisonError::into_inner).failed.is_empty();
+                    if number >= arguments.seeds || (arguments.until_found && is_found()) {
                         return;
                     }
                     let report = simulation::run(arguments.from + number, arguments.plant);
