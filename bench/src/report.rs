@@ -125,8 +125,8 @@ pub(crate) fn number(figure: f64) -> String {
     if figure.abs() < 100.0 {
         return format!("{figure:.2}");
     }
-    let digits = format!("{figure:.0}");
-    let mut grouped = String::new();
+    let digits = format!("{:.0}", figure.abs());
+    let mut grouped = String::from(if figure < 0.0 { "-" } else { "" });
     for (n, digit) in digits.chars().enumerate() {
         if n > 0 && (digits.len() - n).is_multiple_of(3) {
             grouped.push(',');
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        let all = [0.5, 99.0, 100.0, 1_234.4, 1_234_567.0].map(number);
-        assert_eq!(all, ["0.50", "99.00", "100", "1,234", "1,234,567"]);
+        let all = [0.5, 99.0, 100.0, 1_234.4, 1_234_567.0, -812.0, -1_659.0].map(number);
+        assert_eq!(all, ["0.50", "99.00", "100", "1,234", "1,234,567", "-812", "-1,659"]);
     }
 }
