@@ -222,16 +222,16 @@ impl KeyMemory {
     /// that was remembered. Where one old key comes, more follow; and a busy actor that was just
     /// loaded is asked again and again for keys that it knew before.
     pub(crate) fn widen(&mut self, found: Vec<Remembered>, from: Since, now: Timestamp) {
-        // Whatever else is forgotten was stored before that.
-        let before = match (from, found.first()) {
-            (Since::Time(from), _) => Some(from.minus(Duration::from_millis(1))),
-            (Since::Sequence(_), first) => first.map(|first| first.at),
-        };
         let room = KEYS_KEPT_MAX.saturating_sub(self.kept.len());
         let too_many = found.len().saturating_sub(room);
         let (dropped, taken) = found.split_at(too_many);
-        let newest = dropped.iter().map(|key| key.at).max().max(before);
-        self.forgotten_until = self.forgotten_until.min(newest.or(self.forgotten_until));
+        // A sequence says nothing of when what is forgotten was stored.
+        if let Since::Time(from) = from {
+            // Whatever else is forgotten was stored before that.
+            let before = from.minus(Duration::from_millis(1));
+            let newest = dropped.iter().map(|key| key.at).fold(before, Timestamp::max);
+            self.forgotten_until = self.forgotten_until.min(Some(newest));
+        }
         for key in taken.iter().rev() {
             self.kept.push_front(*key);
         }
