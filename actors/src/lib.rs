@@ -35,7 +35,7 @@ use self::{
 };
 pub use self::{
     money::{Currency, InvalidCurrency, Money, MoneyError},
-    notifications::{InvalidMailer, Mailer, Outbox},
+    notifications::{InvalidMailer, MailLinks, Mailer, Outbox},
     payments::{Gateway, SimulatedGateway},
     quantity::{InvalidQuantity, Quantity},
     role::{Role, UnknownRole},
@@ -48,18 +48,24 @@ pub struct Outside<G> {
     pub gateway: G,
     /// How mail leaves.
     pub mailer: Mailer,
+    /// Where the links in mails lead.
+    pub links: MailLinks,
 }
 
 /// A node that plays `roles`: everything the shop runs, each part under the role whose commits
 /// it follows. The orders' and items' cards want [`Host::rows_in`].
 pub fn host<G: Gateway>(bus: Bus, roles: &[Role], outside: Outside<G>) -> Host {
-    let Outside { gateway, mailer } = outside;
+    let Outside { gateway, mailer, links } = outside;
     let mut host = Host::new(bus);
     if roles.contains(&Role::Email) {
         host = host.actor::<Email>().described::<Email>();
     }
     if roles.contains(&Role::User) {
-        host = host.actor::<User>().described::<User>().saga("registration", registration::on_user);
+        host = host
+            .actor::<User>()
+            .described::<User>()
+            .saga("registration", registration::on_user)
+            .saga("notices", notices::on_user);
     }
     if roles.contains(&Role::Item) {
         host = host
@@ -86,7 +92,7 @@ pub fn host<G: Gateway>(bus: Bus, roles: &[Role], outside: Outside<G>) -> Host {
             .effect(ChargeCard { gateway });
     }
     if roles.contains(&Role::Notice) {
-        host = host.actor::<Notice>().described::<Notice>().effect(SendNotice { mailer });
+        host = host.actor::<Notice>().described::<Notice>().effect(SendNotice { mailer, links });
     }
     host
 }

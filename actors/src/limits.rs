@@ -65,3 +65,34 @@ pub const UNPAID_TIME: Duration = Duration::from_secs(15 * 60);
 /// order that is not paid gives them back first, and one that is paid takes them even after an
 /// outage of many hours: this is for who reserved and has no order.
 pub const HOLD_TIME: Duration = Duration::from_secs(24 * 3_600);
+
+/// Sessions one user may have open at once. Past it, the one idle for longest is closed.
+pub const SESSIONS_MAX: usize = 20;
+
+/// How long a session lives without being gone on with.
+pub const SESSION_IDLE_TIME: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// How long a session lives at most, however busy: then a password is asked for again.
+pub const SESSION_TIME: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// How long a refresh token that was used gets the same successor again: its answer may have been
+/// lost on the way.
+pub const REFRESH_AGAIN_TIME: Duration = Duration::from_secs(10);
+
+/// Longest name of a client that opened a session, in characters; a longer one is cut.
+pub const CLIENT_CHARS_MAX: usize = 120;
+
+/// How long a link in a mail is good for a new password.
+pub const RESET_TIME: Duration = Duration::from_secs(3_600);
+
+/// How long a link in a mail is good for confirming an address.
+pub const VERIFY_TIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// At least this long between two mails of one kind that anybody can have sent to an address.
+pub const LINK_PAUSE: Duration = Duration::from_secs(60);
+
+/// Postal addresses one user keeps.
+pub const POSTAL_ADDRESSES_MAX: usize = 10;
+
+/// Longest line of a postal address, in characters.
+pub const POSTAL_LINE_CHARS_MAX: usize = 100;

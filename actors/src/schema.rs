@@ -14,7 +14,7 @@ use bus::{
 use crate::{
     limits::{
         ADDRESS_BYTES_MAX, AMOUNT_MAX, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX,
-        PASSWORD_HASH_BYTES_MAX, QUANTITY_MAX,
+        PASSWORD_HASH_BYTES_MAX, POSTAL_LINE_CHARS_MAX, QUANTITY_MAX,
     },
     money::Currency,
     payments::{CardToken, Receipt},
@@ -49,6 +49,19 @@ pub(crate) fn amount(_: &mut SchemaGenerator) -> Schema {
         "minimum": 0,
         "maximum": AMOUNT_MAX,
     })
+}
+
+pub(crate) fn postal_line(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": POSTAL_LINE_CHARS_MAX,
+        "pattern": format!("^(?=.*\\S){PLAIN}*$"),
+    })
+}
+
+pub(crate) fn country(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[A-Z]{2}$" })
 }
 
 pub(crate) fn address(_: &mut SchemaGenerator) -> Schema {

@@ -66,7 +66,7 @@ async fn a_commit_delivered_again_sends_no_second_mail() {
         commit: Arc::new(commit),
     };
     let mut then = Then::default();
-    SendNotice { mailer }.run(&again, &shop.bus, &mut then).await.unwrap();
+    SendNotice { mailer, links: shop::links() }.run(&again, &shop.bus, &mut then).await.unwrap();
     assert_eq!(then.asked().count(), 0);
     assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
     shop.close().await;

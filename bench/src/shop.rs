@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use actors::{
-    Mailer, Outside, Role, SimulatedGateway,
+    MailLinks, Mailer, Outside, Role, SimulatedGateway,
     users::{Grant, Holder, UserRole},
 };
 use anyhow::{Context, anyhow, ensure};
@@ -49,7 +49,11 @@ impl Shop {
         let (node, bus) = (Bus::connect(&options).await?, Bus::connect(&options).await?);
         std::fs::create_dir_all(path("mail"))?;
         let mailer = Mailer::folder(path("mail"), "Bench <bench@callboard.invalid>")?;
-        let outside = Outside { gateway: SimulatedGateway::default(), mailer };
+        let links = MailLinks {
+            key: edge::link_key(&path("keys"))?,
+            shop: "https://shop.example".to_owned(),
+        };
+        let outside = Outside { gateway: SimulatedGateway::default(), mailer, links };
         let running = actors::host(node, &Role::ALL, outside).rows_in(path("rows")).start().await?;
         let config = edge::Config {
             keys: path("keys"),

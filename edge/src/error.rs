@@ -65,6 +65,15 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "OVERLOADED", message)
     }
 
+    /// 429: too many tries; so long there is no other.
+    pub(crate) fn throttled(wait: std::time::Duration) -> Self {
+        let message = "too many tries; please wait";
+        let seconds = wait.as_millis().div_ceil(1_000);
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "THROTTLED", message);
+        error.retry_after = u64::try_from(seconds).ok();
+        error
+    }
+
     /// 503: something we need is not there now; ask again later.
     pub(crate) fn unavailable(fault: impl fmt::Display) -> Self {
         let message = "the service is not available at the moment; please try again";

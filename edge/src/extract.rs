@@ -2,7 +2,9 @@
 //!
 //! A handler whose arguments could be made may trust them.
 
-use actors::users::{UserId, UserRole};
+use std::net::IpAddr;
+
+use actors::users::{SessionId, UserId, UserRole};
 use axum::{
     RequestPartsExt,
     extract::{FromRequestParts, RawPathParams},
@@ -10,12 +12,14 @@ use axum::{
 };
 use bus::{Ask, Handle, Id, Key, Timestamp, Wire};
 
-use crate::{Edge, error::ApiError, tokens::Bearer};
+use crate::{Edge, error::ApiError, logins::Standing, tokens::Bearer};
 
 /// Whoever bears a valid access token.
 #[derive(Debug)]
 pub(crate) struct CurrentUser {
     pub(crate) id: UserId,
+    /// The session the token was issued for.
+    pub(crate) session: Option<SessionId>,
     pub(crate) roles: Vec<UserRole>,
     /// When the token ends, and with it what is shown on its account.
     pub(crate) until: Timestamp,
@@ -33,11 +37,18 @@ impl FromRequestParts<Edge> for CurrentUser {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(missing());
         }
-        let Bearer { user, roles, expires_at } = edge
+        let Bearer { user, session, mut roles, expires_at } = edge
             .tokens()
             .check(token.trim())
             .map_err(|rejected| ApiError::unauthorized(rejected.to_string()))?;
-        Ok(Self { id: user, roles, until: expires_at })
+        if let Some(session) = &session {
+            match edge.logins().standing(edge.bus(), &user, session).await {
+                Standing::Open(now) => roles = now,
+                Standing::Closed => return Err(ApiError::unauthorized("the session is closed")),
+                Standing::Unknown => {}
+            }
+        }
+        Ok(Self { id: user, session, roles, until: expires_at })
     }
 }
 
@@ -55,8 +66,37 @@ impl FromRequestParts<Edge> for Staff {
         if works_here {
             return Ok(Self(user));
         }
-        let message = "this is for staff; a role given lately shows after logging in again";
+        let message = "this is for staff";
         Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message))
+    }
+}
+
+/// A user who may change others' accounts.
+#[derive(Debug)]
+pub(crate) struct Admin(pub(crate) CurrentUser);
+
+impl FromRequestParts<Edge> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, ApiError> {
+        let user = CurrentUser::from_request_parts(parts, edge).await?;
+        if user.roles.contains(&UserRole::Admin) {
+            return Ok(Self(user));
+        }
+        Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", "this is for admins"))
+    }
+}
+
+/// The address of whoever is connected to us.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let peer = parts.extensions.get::<Self>().copied();
+        peer.ok_or_else(|| ApiError::internal("a request without a connection"))
     }
 }
 

@@ -10,15 +10,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use actors::users::EmailId;
+use actors::users::{EmailId, LinkKey};
 use hmac::{Hmac, Mac};
 use p256::elliptic_curve::rand_core::{OsRng, RngCore};
 use sha2::Sha256;
 
-use crate::users::Address;
+use crate::{refresh::RefreshKey, users::Address};
 
 const EMAIL_KEY: &str = "email.key";
-const EMAIL_KEY_BYTES: usize = 32;
+const REFRESH_KEY: &str = "refresh.key";
+const LINK_KEY: &str = "links.key";
+const SECRET_BYTES: usize = 32;
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,14 @@ pub enum KeysError {
     Address(&'static str),
 }
 
+/// The key that signs the links in mails, from the keys folder at `keys`.
+///
+/// # Errors
+/// [`KeysError`] if it cannot be read or made.
+pub fn link_key(keys: &Path) -> Result<LinkKey, KeysError> {
+    Keys::open(keys)?.link_key()
+}
+
 /// The actor that owns the mail address `address`, found with the key kept in `keys`.
 ///
 /// # Errors
@@ -67,16 +77,30 @@ impl<'a> Keys<'a> {
 
     /// The key that hides mail addresses.
     pub(crate) fn email_key(&self) -> Result<EmailKey, KeysError> {
-        let bytes = self.read_or_make(EMAIL_KEY, || {
-            let mut bytes = [0; EMAIL_KEY_BYTES];
+        self.secret(EMAIL_KEY).map(EmailKey)
+    }
+
+    /// The key that signs refresh tokens.
+    pub(crate) fn refresh_key(&self) -> Result<RefreshKey, KeysError> {
+        self.secret(REFRESH_KEY).map(RefreshKey::new)
+    }
+
+    /// The key that signs the links in mails.
+    pub(crate) fn link_key(&self) -> Result<LinkKey, KeysError> {
+        self.secret(LINK_KEY).map(LinkKey::new)
+    }
+
+    fn secret(&self, name: &str) -> Result<[u8; SECRET_BYTES], KeysError> {
+        let bytes = self.read_or_make(name, || {
+            let mut bytes = [0; SECRET_BYTES];
             OsRng.fill_bytes(&mut bytes);
             bytes.to_vec()
         })?;
         let not_a_key = |bytes: Vec<u8>| KeysError::NotAKey {
-            path: self.folder.join(EMAIL_KEY),
-            reason: format!("it has {} bytes instead of {EMAIL_KEY_BYTES}", bytes.len()),
+            path: self.folder.join(name),
+            reason: format!("it has {} bytes instead of {SECRET_BYTES}", bytes.len()),
         };
-        Ok(EmailKey(bytes.try_into().map_err(not_a_key)?))
+        bytes.try_into().map_err(not_a_key)
     }
 
     /// The content of the file `name`; if there is none yet, what `make` makes.
@@ -136,7 +160,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Hides mail addresses: only who has it can tell which actor an address belongs to.
 #[derive(Clone)]
-pub(crate) struct EmailKey([u8; EMAIL_KEY_BYTES]);
+pub(crate) struct EmailKey([u8; SECRET_BYTES]);
 
 impl fmt::Debug for EmailKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

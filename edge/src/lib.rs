@@ -8,7 +8,10 @@
 mod limits;
 
 mod keys;
+mod logins;
 mod passwords;
+mod refresh;
+mod throttle;
 mod tokens;
 
 mod error;
@@ -21,10 +24,12 @@ mod position;
 mod prefer;
 mod query;
 
+mod accounts;
 mod events;
 mod health;
 mod items;
 mod orders;
+mod people;
 mod placing;
 mod sessions;
 mod streams;
@@ -34,21 +39,25 @@ mod serve;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use actors::users::LinkKey;
 use axum::{Router, middleware};
 use bus::Bus;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use crate::{
-    keys::{KeysError, email_id},
+    keys::{KeysError, email_id, link_key},
     serve::serve,
 };
 
 use crate::{
     health::Readiness,
     keys::{EmailKey, Keys},
+    logins::Logins,
     passwords::Passwords,
+    refresh::RefreshKey,
     streams::Streams,
+    throttle::Throttle,
     tokens::Tokens,
 };
 
@@ -74,6 +83,11 @@ struct Shared {
     bus: Bus,
     tokens: Tokens,
     email_key: EmailKey,
+    refresh_key: RefreshKey,
+    link_key: LinkKey,
+    logins: Logins,
+    guesses: Throttle,
+    resets: Throttle,
     passwords: Passwords,
     readiness: Readiness,
     streams: Streams,
@@ -97,6 +111,11 @@ impl Edge {
             bus,
             tokens: Tokens::open(&keys, &config.issuer, &config.audience)?,
             email_key: keys.email_key()?,
+            refresh_key: keys.refresh_key()?,
+            link_key: keys.link_key()?,
+            logins: Logins::new(),
+            guesses: Throttle::new(),
+            resets: Throttle::new(),
             passwords: Passwords::new(),
             readiness: Readiness::default(),
             streams: Streams::default(),
@@ -115,6 +134,28 @@ impl Edge {
 
     fn email_key(&self) -> &EmailKey {
         &self.shared.email_key
+    }
+
+    fn refresh_key(&self) -> &RefreshKey {
+        &self.shared.refresh_key
+    }
+
+    fn link_key(&self) -> &LinkKey {
+        &self.shared.link_key
+    }
+
+    fn logins(&self) -> &Logins {
+        &self.shared.logins
+    }
+
+    /// Tries at passwords.
+    fn guesses(&self) -> &Throttle {
+        &self.shared.guesses
+    }
+
+    /// Mails that strangers asked for.
+    fn resets(&self) -> &Throttle {
+        &self.shared.resets
     }
 
     fn passwords(&self) -> &Passwords {
@@ -139,6 +180,8 @@ impl Edge {
 pub fn router(edge: Edge) -> Router {
     Router::new()
         .merge(users::router())
+        .merge(accounts::router())
+        .merge(people::router())
         .merge(sessions::router())
         .merge(items::router())
         .merge(orders::router())

@@ -71,3 +71,28 @@ pub(crate) const PAGE_ROWS_DEFAULT: usize = 50;
 
 /// Words of one search: more would only narrow what is empty already.
 pub(crate) const SEARCH_WORDS_MAX: usize = 8;
+
+/// How long what is known of a session counts: so long a log-out can be overlooked elsewhere.
+pub(crate) const SESSION_FRESH_FOR: Duration = Duration::from_secs(5);
+
+/// How long is waited for a user to say whether a session is open; then its token counts.
+pub(crate) const SESSION_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Sessions whose standing is remembered.
+pub(crate) const SESSIONS_REMEMBERED_MAX: usize = 20_000;
+
+/// Wrong passwords of one account from one address before there is a delay.
+pub(crate) const GUESSES_FREE: u32 = 5;
+
+/// Wrong passwords from one address, of whichever account, before there is a delay. Many people
+/// may share an address.
+pub(crate) const GUESSES_FREE_PER_ADDRESS: u32 = 50;
+
+/// Longest delay after a wrong password.
+pub(crate) const GUESS_DELAY_MAX: Duration = Duration::from_secs(60);
+
+/// After this long without another try, earlier ones are forgotten.
+pub(crate) const GUESSES_FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Accounts, and addresses, whose tries are remembered.
+pub(crate) const GUESSERS_REMEMBERED_MAX: usize = 50_000;

@@ -71,6 +71,15 @@ impl Passwords {
         }
     }
 
+    /// Whether `hash` was made at a lower cost than new ones are.
+    pub(crate) fn is_outdated(hash: &str) -> bool {
+        let params = PasswordHash::new(hash).ok().and_then(|hash| Params::try_from(&hash).ok());
+        params.is_some_and(|params| {
+            let cost = (params.m_cost(), params.t_cost(), params.p_cost());
+            cost.0 < COST.0 || cost.1 < COST.1
+        })
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -158,6 +167,13 @@ mod tests {
         assert_eq!(refused.expect_err("full").status(), StatusCode::TOO_MANY_REQUESTS);
         drop(taken);
         assert!(passwords.hash(password("correct horse"), [7; 16]).await.is_ok());
+    }
+
+    #[test]
+    fn a_hash_of_a_lower_cost_is_outdated() {
+        assert!(!Passwords::is_outdated(NOBODYS));
+        assert!(Passwords::is_outdated(&NOBODYS.replace("m=19456", "m=8192")));
+        assert!(Passwords::is_outdated(&NOBODYS.replace("t=2", "t=1")));
     }
 
     #[test]

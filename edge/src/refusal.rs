@@ -26,6 +26,9 @@ impl From<UserError> for ApiError {
         match refusal {
             UserError::AlreadyRegistered => email_taken(),
             UserError::UnknownUser => Self::refused(StatusCode::NOT_FOUND, &refusal),
+            UserError::LinkExpired => Self::refused(StatusCode::GONE, &refusal),
+            UserError::PasswordChanged => Self::refused(StatusCode::CONFLICT, &refusal),
+            UserError::Disabled => Self::refused(StatusCode::FORBIDDEN, &refusal),
             UserError::InvalidName => Self::refused(StatusCode::BAD_REQUEST, &refusal).at("name"),
         }
     }

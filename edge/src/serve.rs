@@ -8,7 +8,12 @@ use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::Router;
 use futures_util::FutureExt;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -23,6 +28,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     Edge,
+    extract::Peer,
     limits::{BODY_BYTES_MAX, CONNECTIONS_MAX, DRAIN_DEADLINE, HEADER_TIMEOUT},
 };
 
@@ -56,7 +62,7 @@ struct Door {
     given_up: CancellationToken,
 }
 
-type Accepted = io::Result<(TcpStream, OwnedSemaphorePermit)>;
+type Accepted = io::Result<(TcpStream, Peer, OwnedSemaphorePermit)>;
 
 impl Door {
     async fn accept_all(&self, listener: &TcpListener) -> Infallible {
@@ -72,16 +78,18 @@ impl Door {
     async fn accept(&self, listener: &TcpListener) -> Accepted {
         let place = self.places.clone().acquire_owned().await;
         let place = place.map_err(io::Error::other)?;
-        let (stream, _) = listener.accept().await?;
-        Ok((stream, place))
+        let (stream, peer) = listener.accept().await?;
+        // What an IPv4 client is called where one socket listens for both.
+        Ok((stream, Peer(peer.ip().to_canonical()), place))
     }
 
     /// Serves an accepted connection beside the others; false if it could not be accepted.
     fn admit(&self, accepted: Accepted) -> bool {
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, peer, place)) => {
                 let connection = serve_connection(
                     stream,
+                    peer,
                     self.router.clone(),
                     self.stopping.clone(),
                     self.given_up.clone(),
@@ -113,6 +121,7 @@ impl Door {
 
 async fn serve_connection(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     stopping: CancellationToken,
     given_up: CancellationToken,
@@ -122,11 +131,16 @@ async fn serve_connection(
         debug!(%error, "a connection ended before it began");
         return;
     }
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        service.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(BODY_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -1,73 +1,153 @@
-//! Logging in: a mail address and a password for an access token.
+//! Sessions: a mail address and a password for an access token and a refresh token, and how that
+//! goes on and ends.
 //!
 //! Whether the address is unknown or the password wrong is told to nobody, neither in words nor
 //! by the time it takes.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
-use actors::users::{Credentials, Holder, ShowCredentials, UserError, UserId, UserRole};
-use axum::{Json as Answer, Router, extract::State, http::StatusCode, routing::post};
-use bus::AskError;
+use actors::users::{
+    CloseSession, CloseSessions, Credentials, Holder, ListSessions, OpenSession, RefreshSession,
+    Refreshed, Rehash, SessionId, SessionView, ShowCredentials, UserError, UserId, UserRole,
+};
+use axum::{
+    Json as Answer, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    routing::{delete, post},
+};
+use bus::{AskError, Key};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Edge, body::Json, error::ApiError, observe::Trace, passwords::Password, tokens::Tokens,
+    Edge,
+    body::Json,
+    error::ApiError,
+    extract::{CurrentUser, IdempotencyKey, PathId, Peer},
+    observe::Trace,
+    passwords::{Password, Passwords},
+    refresh::RefreshToken,
+    tokens::Tokens,
     users::Address,
 };
 
 pub(crate) fn router() -> Router<Edge> {
-    Router::new().route("/v1/sessions", post(open))
+    Router::new()
+        .route("/v1/sessions", post(open).get(list).delete(close_all))
+        .route("/v1/sessions/refresh", post(refresh))
+        .route("/v1/sessions/current", delete(close_current))
+        .route("/v1/sessions/{id}", delete(close))
 }
 
+/// What opens a session.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OpenSession {
+struct Opening {
     email: String,
     password: Password,
 }
 
+/// What lets a session go on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refreshing {
+    refresh_token: String,
+}
+
+/// What a session is shown as, once: its tokens.
 #[derive(Serialize)]
 struct SessionShown {
     token: String,
     token_type: &'static str,
     expires_in: u64,
+    refresh_token: String,
+    session: SessionId,
+}
+
+#[derive(Serialize)]
+struct SessionsShown {
+    sessions: Vec<ListedSession>,
+}
+
+#[derive(Serialize)]
+struct ListedSession {
+    #[serde(flatten)]
+    session: SessionView,
+    is_current: bool,
 }
 
 impl fmt::Debug for SessionShown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionShown").field("expires_in", &self.expires_in).finish_non_exhaustive()
+        f.debug_struct("SessionShown").field("session", &self.session).finish_non_exhaustive()
     }
 }
 
-/// `POST /v1/sessions`: 201 with a token; 401 `BAD_CREDENTIALS` for anybody else.
+/// `POST /v1/sessions`: 201 with the tokens of a new session. Under one key it is one session.
 async fn open(
     State(edge): State<Edge>,
     trace: Trace,
-    Json(body): Json<OpenSession>,
+    Peer(peer): Peer,
+    key: IdempotencyKey,
+    headers: HeaderMap,
+    Json(body): Json<Opening>,
 ) -> Result<(StatusCode, Answer<SessionShown>), ApiError> {
-    let (user, found) = credentials(&edge, &trace, &body.email).await?;
-    let (hash, roles) = found.map_or((None, Vec::new()), |Credentials { password_hash, roles }| {
-        (Some(password_hash), roles.into_iter().collect::<Vec<UserRole>>())
-    });
-    if !edge.passwords().verify(body.password, hash).await? {
-        return Err(bad_credentials());
-    }
-    let token = edge.tokens().issue(&user, &roles);
-    let token = token.map_err(|error| ApiError::internal(format!("signing a token: {error}")))?;
-    let expires_in = Tokens::LIFE.as_secs();
-    Ok((StatusCode::CREATED, Answer(SessionShown { token, token_type: "Bearer", expires_in })))
+    let user = authenticate(&edge, &trace, peer, body).await?;
+    let opening = OpenSession { session: session_id(&user, &key), client: client(&headers) };
+    let session = opening.session.clone();
+    let asked = edge.bus().actor(&user).ask(opening).principal(user.as_str());
+    let roles = asked.trace(trace.as_str()).await?;
+    let shown = shown(&edge, RefreshToken { user, session, generation: 0 }, roles)?;
+    Ok((StatusCode::CREATED, Answer(shown)))
 }
 
-/// The credentials of the address' holder. Who holds none is asked for just the same, under an
-/// id that nobody has, so that it takes as long.
+/// Who logs in, if that is who it says it is and may.
+async fn authenticate(
+    edge: &Edge,
+    trace: &Trace,
+    peer: IpAddr,
+    Opening { email, password }: Opening,
+) -> Result<UserId, ApiError> {
+    // What cannot be an address has no account either.
+    let address = Address::parse(&email).map_err(|_| bad_credentials())?;
+    let attempt = edge.guesses().enter(edge.email_key().email_id(&address).as_str(), peer)?;
+    let (user, found) = credentials(edge, trace, &address).await?;
+    let hash = found.as_ref().map(|found| found.password_hash.clone());
+    if !edge.passwords().verify(password.clone(), hash).await? {
+        return Err(bad_credentials());
+    }
+    attempt.succeeded();
+    let Some(found) = found else { return Err(bad_credentials()) };
+    if found.is_disabled {
+        return Err(UserError::Disabled.into());
+    }
+    if Passwords::is_outdated(&found.password_hash) {
+        rehash(edge, trace, &user, password, found.password_hash).await?;
+    }
+    Ok(user)
+}
+
+/// Stores the password's hash at today's cost, now that the password is at hand.
+async fn rehash(
+    edge: &Edge,
+    trace: &Trace,
+    user: &UserId,
+    password: Password,
+    old_hash: String,
+) -> Result<(), ApiError> {
+    let salt = edge.email_key().salt(user.as_str(), password.expose());
+    let password_hash = edge.passwords().hash(password, salt).await?;
+    let asked = edge.bus().actor(user).ask(Rehash { old_hash, password_hash });
+    Ok(asked.trace(trace.as_str()).await?)
+}
+
+/// The user with this address and its credentials. An address without a user takes the same
+/// steps: the time it takes tells nothing.
 async fn credentials(
     edge: &Edge,
     trace: &Trace,
-    address: &str,
+    address: &Address,
 ) -> Result<(UserId, Option<Credentials>), ApiError> {
-    // What cannot be an address has no account either.
-    let address = Address::parse(address).map_err(|_| bad_credentials())?;
-    let email = edge.email_key().email_id(&address);
+    let email = edge.email_key().email_id(address);
     let holder = edge.bus().actor(&email).ask(Holder {}).trace(trace.as_str()).await?;
     let user = holder.unwrap_or_else(|| UserId::derived("u", &[email.as_str(), "", "nobody"]));
     match edge.bus().actor(&user).ask(ShowCredentials {}).trace(trace.as_str()).await {
@@ -75,6 +155,118 @@ async fn credentials(
         Err(AskError::Refused(UserError::UnknownUser)) => Ok((user, None)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A repeat under the client's key opens no second session.
+fn session_id(user: &UserId, key: &IdempotencyKey) -> SessionId {
+    let random = Key::random();
+    let key = key.sent().unwrap_or(&random);
+    SessionId::derived("s", &[user.as_str(), key.as_str()])
+}
+
+/// What the client calls itself.
+fn client(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.unwrap_or_default().to_owned()
+}
+
+/// `POST /v1/sessions/refresh`: the next tokens. A refresh token is good once; used again later
+/// than a retry would be, it closes its session, because somebody has copied it.
+async fn refresh(
+    State(edge): State<Edge>,
+    trace: Trace,
+    Json(body): Json<Refreshing>,
+) -> Result<Answer<SessionShown>, ApiError> {
+    let closed = || ApiError::unauthorized("the refresh token is not good; please log in again");
+    let token = edge.refresh_key().read(&body.refresh_token).ok_or_else(closed)?;
+    let RefreshToken { user, session, generation } = token;
+    let asked = RefreshSession { session: session.clone(), generation };
+    let asked = edge.bus().actor(&user).ask(asked).principal(user.as_str());
+    let (refreshed, roles) = match asked.trace(trace.as_str()).await {
+        Err(AskError::Refused(UserError::UnknownUser)) => return Err(closed()),
+        answer => answer?,
+    };
+    match refreshed {
+        Refreshed::Next { generation } => {
+            Ok(Answer(shown(&edge, RefreshToken { user, session, generation }, roles)?))
+        }
+        Refreshed::Closed | Refreshed::Reused => {
+            edge.logins().forget(&session);
+            Err(closed())
+        }
+    }
+}
+
+fn shown(
+    edge: &Edge,
+    next: RefreshToken,
+    roles: impl IntoIterator<Item = UserRole>,
+) -> Result<SessionShown, ApiError> {
+    let roles: Vec<UserRole> = roles.into_iter().collect();
+    let token = edge.tokens().issue(&next.user, &next.session, &roles);
+    let token = token.map_err(|error| ApiError::internal(format!("signing a token: {error}")))?;
+    let refresh_token = edge.refresh_key().sign(&next);
+    let (token_type, expires_in) = ("Bearer", Tokens::LIFE.as_secs());
+    Ok(SessionShown { token, token_type, expires_in, refresh_token, session: next.session })
+}
+
+/// `GET /v1/sessions`: where the user is logged in.
+async fn list(
+    State(edge): State<Edge>,
+    trace: Trace,
+    user: CurrentUser,
+) -> Result<Answer<SessionsShown>, ApiError> {
+    let asked = edge.bus().actor(&user.id).ask(ListSessions {}).principal(user.id.as_str());
+    let sessions = asked.trace(trace.as_str()).await?.into_iter().map(|session| ListedSession {
+        is_current: user.session.as_ref() == Some(&session.id),
+        session,
+    });
+    Ok(Answer(SessionsShown { sessions: sessions.collect() }))
+}
+
+/// `DELETE /v1/sessions/current`: log out here.
+async fn close_current(
+    State(edge): State<Edge>,
+    trace: Trace,
+    user: CurrentUser,
+) -> Result<StatusCode, ApiError> {
+    let session = user.session.clone();
+    let session = session.ok_or_else(|| ApiError::not_found("this token has no session"))?;
+    log_out(&edge, &trace, &user, session).await
+}
+
+/// `DELETE /v1/sessions/{id}`: log out there.
+async fn close(
+    State(edge): State<Edge>,
+    trace: Trace,
+    user: CurrentUser,
+    PathId(session): PathId<actors::users::Session>,
+) -> Result<StatusCode, ApiError> {
+    log_out(&edge, &trace, &user, session).await
+}
+
+async fn log_out(
+    edge: &Edge,
+    trace: &Trace,
+    user: &CurrentUser,
+    session: SessionId,
+) -> Result<StatusCode, ApiError> {
+    let close = edge.bus().actor(&user.id).ask(CloseSession { session: session.clone() });
+    close.principal(user.id.as_str()).trace(trace.as_str()).await?;
+    edge.logins().forget(&session);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /v1/sessions`: log out everywhere.
+async fn close_all(
+    State(edge): State<Edge>,
+    trace: Trace,
+    user: CurrentUser,
+) -> Result<StatusCode, ApiError> {
+    let close = edge.bus().actor(&user.id).ask(CloseSessions {});
+    close.principal(user.id.as_str()).trace(trace.as_str()).await?;
+    edge.logins().forget_all();
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn bad_credentials() -> ApiError {

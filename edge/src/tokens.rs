@@ -1,14 +1,15 @@
 //! Access tokens: short-lived JWTs signed with ES256, checked claim by claim.
 //!
 //! Only this one algorithm and this one key are ever accepted, whatever a token says of
-//! itself. Roles travel in the token, so a change of roles shows at the next log-in.
+//! itself. A token names its session; whether that is still open, and the roles of now, `logins`
+//! finds out.
 //!
 //! Checking a signature costs more than all else that is done for a request; so what was checked
 //! once is remembered by its digest, for as long as the token is in force.
 
 use std::{fmt, time::Duration};
 
-use actors::users::{UserId, UserRole};
+use actors::users::{SessionId, UserId, UserRole};
 use bus::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use p256::{
@@ -45,6 +46,8 @@ pub(crate) struct Tokens {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bearer {
     pub(crate) user: UserId,
+    /// The session it was issued for.
+    pub(crate) session: Option<SessionId>,
     pub(crate) roles: Vec<UserRole>,
     pub(crate) expires_at: Timestamp,
 }
@@ -54,6 +57,7 @@ struct Issued<'a> {
     iss: &'a str,
     aud: &'a str,
     sub: &'a UserId,
+    sid: &'a SessionId,
     iat: u64,
     nbf: u64,
     exp: u64,
@@ -64,6 +68,7 @@ struct Issued<'a> {
 #[derive(Deserialize)]
 struct Claims {
     sub: UserId,
+    sid: Option<SessionId>,
     exp: u64,
     roles: Vec<UserRole>,
 }
@@ -107,6 +112,7 @@ impl Tokens {
     pub(crate) fn issue(
         &self,
         user: &UserId,
+        session: &SessionId,
         roles: &[UserRole],
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = Timestamp::now().as_millis() / 1_000;
@@ -114,6 +120,7 @@ impl Tokens {
             iss: &self.issuer,
             aud: &self.audience,
             sub: user,
+            sid: session,
             iat: now,
             nbf: now,
             exp: now + Self::LIFE.as_secs(),
@@ -148,9 +155,9 @@ impl Tokens {
         if decoded.header.typ.as_deref() != Some(TYPE) {
             return Err(Rejected::Invalid);
         }
-        let Claims { sub, exp, roles } = decoded.claims;
+        let Claims { sub, sid, exp, roles } = decoded.claims;
         let expires_at = Timestamp::from_millis(exp.saturating_mul(1_000));
-        Ok(Bearer { user: sub, roles, expires_at })
+        Ok(Bearer { user: sub, session: sid, roles, expires_at })
     }
 }
 

@@ -27,11 +27,16 @@ fn signed(by: &Tokens, claims: &Value) -> String {
     jsonwebtoken::encode(&header(TYPE), claims, &by.signing).expect("a token")
 }
 
+fn session() -> SessionId {
+    SessionId::parse("s-1").expect("an id")
+}
+
 #[test]
 fn a_token_of_ours_is_accepted() {
     let folder = tempfile::tempdir().expect("a temp folder");
     let user = UserId::parse("u-1").expect("an id");
-    let token = tokens(folder.path()).issue(&user, &[UserRole::Customer]).expect("a token");
+    let token =
+        tokens(folder.path()).issue(&user, &session(), &[UserRole::Customer]).expect("a token");
     // Opened again, it is the same key: a restart logs nobody out.
     let bearer = tokens(folder.path()).check(&token).expect("accepted");
     assert_eq!((bearer.user, bearer.roles), (user, vec![UserRole::Customer]));

@@ -5,10 +5,10 @@
 //! same commands and gets the same answers.
 
 use actors::{
-    limits::NAME_CHARS_MAX,
+    limits::{NAME_CHARS_MAX, POSTAL_ADDRESSES_MAX},
     users::{
-        Claim, Confirm, EmailError, EmailId, Holder, Profile, Register, Show, User, UserError,
-        UserId, UserRole, is_address,
+        Claim, Confirm, EmailError, EmailId, Holder, PostalAddress, Profile, Register, Rename,
+        SetPostalAddresses, Show, User, UserError, UserId, UserRole, is_address,
     },
 };
 use axum::{
@@ -31,7 +31,7 @@ use crate::{
 };
 
 pub(crate) fn router() -> Router<Edge> {
-    Router::new().route("/v1/users", post(register)).route("/v1/users/me", get(me))
+    Router::new().route("/v1/users", post(register)).route("/v1/users/me", get(me).patch(change))
 }
 
 #[derive(Deserialize)]
@@ -44,17 +44,21 @@ struct RegisterUser {
 
 /// A user, as shown to herself.
 #[derive(Debug, Serialize)]
-struct ProfileShown {
+pub(crate) struct ProfileShown {
     id: UserId,
     email: String,
     name: String,
     roles: Vec<UserRole>,
+    is_verified: bool,
+    is_disabled: bool,
+    addresses: Vec<PostalAddress>,
 }
 
 impl From<Profile> for ProfileShown {
     fn from(profile: Profile) -> Self {
-        let Profile { id, name, address, roles } = profile;
-        Self { id, email: address, name, roles: roles.into_iter().collect() }
+        let Profile { id, name, address, roles, is_verified, is_disabled, addresses } = profile;
+        let roles = roles.into_iter().collect();
+        Self { id, email: address, name, roles, is_verified, is_disabled, addresses }
     }
 }
 
@@ -139,6 +143,41 @@ async fn me(
 ) -> Result<Answer<ProfileShown>, ApiError> {
     let asked = edge.bus().actor::<User>(&user.id).ask(Show {});
     let profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
+    Ok(Answer(profile.into()))
+}
+
+/// What of a profile is to be changed; what is not named stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeProfile {
+    name: Option<String>,
+    addresses: Option<Vec<PostalAddress>>,
+}
+
+/// `PATCH /v1/users/me`.
+async fn change(
+    State(edge): State<Edge>,
+    trace: Trace,
+    user: CurrentUser,
+    Json(ChangeProfile { name, addresses }): Json<ChangeProfile>,
+) -> Result<Answer<ProfileShown>, ApiError> {
+    if let Some(name) = &name {
+        check_name(name)?;
+    }
+    if addresses.as_ref().is_some_and(|addresses| addresses.len() > POSTAL_ADDRESSES_MAX) {
+        let message = format!("at most {POSTAL_ADDRESSES_MAX} addresses are kept");
+        return Err(ApiError::invalid("addresses", message));
+    }
+    let asked = edge.bus().actor::<User>(&user.id).ask(Show {});
+    let mut profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
+    if let Some(addresses) = addresses {
+        let asked = edge.bus().actor::<User>(&user.id).ask(SetPostalAddresses { addresses });
+        profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
+    }
+    if let Some(name) = name {
+        let asked = edge.bus().actor::<User>(&user.id).ask(Rename { name });
+        profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
+    }
     Ok(Answer(profile.into()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actors::{Mailer, Outbox, Outside, Role};
+use actors::{MailLinks, Mailer, Outbox, Outside, Role};
 use bus::{MemoryRows, Running, World};
 
 use crate::outside::Ledger;
@@ -54,7 +54,9 @@ impl Nodes {
         let bus = world.connect(&place.world_name());
         let mailer = Mailer::outbox(self.outbox.clone(), "Callboard <shop@shop.example>");
         let mailer = mailer.expect("an address");
-        let outside = Outside { gateway: self.ledger.clone(), mailer };
+        let key = actors::users::LinkKey::new([0; 32]);
+        let links = MailLinks { key, shop: "https://shop.example".to_owned() };
+        let outside = Outside { gateway: self.ledger.clone(), mailer, links };
         let host = actors::host(bus, &Role::ALL, outside).rows_in_memory_of(&place.disk);
         // One that dies while it starts never ends starting.
         let started = tokio::time::timeout(Duration::from_secs(20), host.start()).await;

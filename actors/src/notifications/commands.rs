@@ -40,6 +40,18 @@ pub struct Show {}
 /// What is told. Only facts: the words are made when the mail is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Letter {
+    /// A link that shows that the address is the user's own.
+    #[serde(rename = "verify_address")]
+    VerifyAddress {
+        /// The link's number.
+        number: u32,
+    },
+    /// A link with which a new password can be set.
+    #[serde(rename = "reset_password")]
+    ResetPassword {
+        /// The link's number.
+        number: u32,
+    },
     /// The order is paid.
     #[serde(rename = "order_confirmed")]
     OrderConfirmed {

@@ -6,8 +6,8 @@
 use bus::{Bus, Effect, Recorded, Retry, Then};
 
 use super::{
-    GiveUp, GiveUpReason, Letter, Mailer, Notice, NoticeEvent, NoticeId, NoticeStatus, Sent, Show,
-    letters,
+    GiveUp, GiveUpReason, Letter, MailLinks, Mailer, Notice, NoticeEvent, NoticeId, NoticeStatus,
+    Sent, Show, letters,
     mailer::{Mail, NotSent},
 };
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 pub struct SendNotice {
     /// How mail leaves.
     pub mailer: Mailer,
+    /// Where the links in mails lead.
+    pub links: MailLinks,
 }
 
 impl Effect<Notice> for SendNotice {
@@ -56,7 +58,7 @@ impl SendNotice {
         to: &Profile,
         then: &mut Then,
     ) -> Result<(), Retry> {
-        let words = letters::words(letter, &to.name);
+        let words = letters::words(letter, &to.name, &self.links.of(letter, &to.id));
         let (notice, at) = (&notice.id, notice.commit.at);
         let mail = Mail { notice, at, name: &to.name, address: &to.address, words };
         match self.mailer.send(mail).await {

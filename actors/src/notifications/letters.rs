@@ -10,9 +10,24 @@ pub(super) struct Words {
     pub(super) body: String,
 }
 
-/// What `letter` says to somebody called `name`.
-pub(super) fn words(letter: &Letter, name: &str) -> Words {
+/// The mail's subject and text. `link` is where a letter that has one leads.
+pub(super) fn words(letter: &Letter, name: &str, link: &str) -> Words {
     let (subject, news) = match letter {
+        Letter::VerifyAddress { .. } => (
+            "Please confirm your mail address".to_owned(),
+            format!(
+                "please confirm that this is your mail address:\n\n{link}\n\n\
+                 The link is good for a week. If you have no account with us, forget this mail."
+            ),
+        ),
+        Letter::ResetPassword { .. } => (
+            "A new password".to_owned(),
+            format!(
+                "somebody, most likely you, wants a new password for your account:\n\n{link}\n\n\
+                 The link is good for an hour, and once. If it was not you, forget this mail:\n\
+                 your password stays as it is."
+            ),
+        ),
         Letter::OrderConfirmed { order, total } => (
             format!("Your order {order} is confirmed"),
             format!("thank you: your order {order} is confirmed. You paid {total}."),
@@ -52,7 +67,7 @@ mod tests {
     #[test]
     fn a_confirmed_order_says_what_was_paid() {
         let letter = Letter::OrderConfirmed { order: order(), total: eur(1_205) };
-        let Words { subject, body } = words(&letter, "Ann");
+        let Words { subject, body } = words(&letter, "Ann", "");
         assert_eq!(subject, "Your order o-1 is confirmed");
         assert_eq!(
             body,
@@ -63,7 +78,7 @@ mod tests {
     #[test]
     fn who_may_still_be_charged_is_not_told_otherwise() {
         let letter = Letter::OrderCancelled { order: order(), reason: CancelReason::Unpaid };
-        let Words { body, .. } = words(&letter, "Ann");
+        let Words { body, .. } = words(&letter, "Ann", "");
         assert!(body.contains("because it was not paid in time.\n"), "{body}");
         assert!(body.contains("you get your money back"), "{body}");
         assert!(!body.contains("You have not been charged"), "{body}");
@@ -84,7 +99,7 @@ mod tests {
             (CancelReason::TotalTooLarge, "because the total is too large.\n"),
         ] {
             let letter = Letter::OrderCancelled { order: order(), reason };
-            let Words { subject, body } = words(&letter, "Ann");
+            let Words { subject, body } = words(&letter, "Ann", "");
             assert_eq!(subject, "Your order o-1 is cancelled");
             assert!(body.contains(because), "{body}");
             assert!(body.contains("You have not been charged."), "{body}");

@@ -14,6 +14,7 @@ mod commands;
 mod effect;
 mod events;
 mod letters;
+mod links;
 mod mailer;
 #[cfg(test)]
 mod mailer_tests;
@@ -24,5 +25,6 @@ pub use self::{
     commands::{GiveUp, GiveUpReason, Letter, NoticeError, NoticeStatus, Queue, Sent, Show},
     effect::SendNotice,
     events::NoticeEvent,
+    links::MailLinks,
     mailer::{InvalidMailer, Mailer, Outbox},
 };

@@ -1,9 +1,10 @@
-//! Notices about orders: whoever bought is told how it ended.
+//! Notices: whoever bought is told how it ended, and who has an account gets the links it needs.
 //!
 //! | when              | then                           | undo, if a later step fails |
 //! |-------------------|--------------------------------|-----------------------------|
 //! | `order.confirmed` | `notice.queue`, to the buyer   | –                           |
 //! | `order.cancelled` | `notice.queue`, to the buyer   | –                           |
+//! | `user.verification_due`, `user.reset_due` | `notice.queue`, to the user | –       |
 //!
 //! A notice's id is made from its occasion, so that one occasion has one notice.
 
@@ -11,8 +12,8 @@ use bus::{Recorded, Then};
 
 use super::{Letter, NoticeId, Queue};
 use crate::{
-    orders::{Order, OrderEvent, OrderId},
-    users::UserId,
+    orders::{Order, OrderEvent},
+    users::{User, UserEvent, UserId},
 };
 
 /// Tells the buyer how the order ended.
@@ -21,11 +22,11 @@ pub(crate) fn on_order(order: &Recorded<Order>, then: &mut Then) {
     match &order.event {
         OrderEvent::Confirmed { buyer, total, receipt: _, skus: _ } => {
             let letter = Letter::OrderConfirmed { order: id(), total: *total };
-            queue(&order.id, "confirmed", buyer, letter, then);
+            queue(order.id.as_str(), "confirmed", buyer, letter, then);
         }
         OrderEvent::Cancelled { buyer, reason, skus: _ } => {
             let letter = Letter::OrderCancelled { order: id(), reason: reason.clone() };
-            queue(&order.id, "cancelled", buyer, letter, then);
+            queue(order.id.as_str(), "cancelled", buyer, letter, then);
         }
         OrderEvent::Placed { .. }
         | OrderEvent::LineReserved { .. }
@@ -35,8 +36,22 @@ pub(crate) fn on_order(order: &Recorded<Order>, then: &mut Then) {
     }
 }
 
-fn queue(order: &OrderId, occasion: &str, user: &UserId, letter: Letter, then: &mut Then) {
-    let notice = NoticeId::derived("n", &[order.as_str(), occasion]);
+/// Mails the links that a user asked for.
+pub(crate) fn on_user(user: &Recorded<User>, then: &mut Then) {
+    let (occasion, letter) = match &user.event {
+        UserEvent::VerificationDue { number, at: _ } => {
+            (format!("verify-{number}"), Letter::VerifyAddress { number: *number })
+        }
+        UserEvent::ResetDue { number, at: _ } => {
+            (format!("reset-{number}"), Letter::ResetPassword { number: *number })
+        }
+        _ => return,
+    };
+    queue(user.id.as_str(), &occasion, &user.id, letter, then);
+}
+
+fn queue(about: &str, occasion: &str, user: &UserId, letter: Letter, then: &mut Then) {
+    let notice = NoticeId::derived("n", &[about, occasion]);
     then.ask(&notice, &Queue { user: user.clone(), letter });
 }
 
@@ -77,5 +92,17 @@ mod tests {
     fn nobody_is_told_of_the_steps_between() {
         let late = OrderEvent::PaidTooLate { receipt: receipt() };
         assert_eq!(asked_by(on_order, "o-1", late), [""; 0]);
+    }
+
+    #[test]
+    fn each_link_has_its_one_notice() {
+        let at = bus::Timestamp::from_millis(1);
+        let asked = |event| asked_by(on_user, "u-1", event);
+        let notice = |occasion: &str| {
+            vec![format!("notice/{}/queue", NoticeId::derived("n", &["u-1", occasion]))]
+        };
+        assert_eq!(asked(UserEvent::VerificationDue { number: 2, at }), notice("verify-2"));
+        assert_eq!(asked(UserEvent::ResetDue { number: 2, at }), notice("reset-2"));
+        assert_eq!(asked(UserEvent::Verified {}), [""; 0]);
     }
 }

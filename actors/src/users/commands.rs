@@ -5,8 +5,11 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use bus::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{EmailId, UserId};
-use crate::limits::{ADDRESS_BYTES_MAX, PASSWORD_HASH_BYTES_MAX};
+use super::{EmailId, PostalAddress, SessionId, UserId};
+use crate::{
+    limits::{ADDRESS_BYTES_MAX, PASSWORD_HASH_BYTES_MAX},
+    name::read_name,
+};
 
 /// To an address: it is to belong to `user`. Replies nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -91,6 +94,149 @@ pub struct Revoke {
     pub role: UserRole,
 }
 
+/// To a user: have a link mailed that shows that the address is yours. Replies nothing, also if
+/// that was shown already, or another one was mailed just now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestVerification {}
+
+/// To a user: the link with this number was followed. Replies nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// The link's number.
+    pub number: u32,
+}
+
+/// To a user: have a link mailed with which a new password can be set. Replies nothing, also if
+/// one was mailed just now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestReset {}
+
+/// To a user: another password, set by the link with this number. Closes all sessions. Replies
+/// nothing.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetPassword {
+    /// The link's number.
+    pub number: u32,
+    /// The hash of the password, an argon2id string.
+    #[serde(deserialize_with = "read_password_hash")]
+    #[schemars(schema_with = "crate::schema::password_hash")]
+    pub password_hash: String,
+}
+
+/// To a user: another password, the old one having been shown. Closes all sessions but one.
+/// Replies nothing.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The hash of the old one, as it was when the password was compared with it.
+    #[serde(deserialize_with = "read_password_hash")]
+    #[schemars(schema_with = "crate::schema::password_hash")]
+    pub old_hash: String,
+    /// The hash of the new one, an argon2id string.
+    #[serde(deserialize_with = "read_password_hash")]
+    #[schemars(schema_with = "crate::schema::password_hash")]
+    pub password_hash: String,
+    /// The session that stays open: the one it is asked in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<SessionId>,
+}
+
+/// To a user: the same password, hashed at a higher cost. Replies nothing, also if the password
+/// has changed meanwhile.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rehash {
+    /// The hash it replaces.
+    #[serde(deserialize_with = "read_password_hash")]
+    #[schemars(schema_with = "crate::schema::password_hash")]
+    pub old_hash: String,
+    /// The hash, an argon2id string.
+    #[serde(deserialize_with = "read_password_hash")]
+    #[schemars(schema_with = "crate::schema::password_hash")]
+    pub password_hash: String,
+}
+
+/// To a user: be called otherwise. Replies with the profile.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rename {
+    /// How: 1 to 200 characters.
+    #[serde(deserialize_with = "read_name")]
+    #[schemars(schema_with = "crate::schema::name")]
+    pub name: String,
+}
+
+/// To a user: parcels reach you there. Replies with the profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetPostalAddresses {
+    /// All addresses, the preferred one first: 10 at most.
+    #[serde(deserialize_with = "super::postal::read_all")]
+    pub addresses: Vec<PostalAddress>,
+}
+
+/// To a user: log in no more; all sessions are closed. Replies with the profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Disable {}
+
+/// To a user: you may log in again. Replies with the profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Enable {}
+
+/// To a user: logged in, the password having been shown. Replies with what the user may do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenSession {
+    /// The new session.
+    pub session: SessionId,
+    /// What the client calls itself.
+    #[serde(default)]
+    pub client: String,
+}
+
+/// To a user: a refresh token of this generation was shown. Replies with what becomes of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshSession {
+    /// Its session.
+    pub session: SessionId,
+    /// Its generation.
+    pub generation: u32,
+}
+
+/// To a user: logged out there. Replies nothing, also if that was so already.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloseSession {
+    /// Where.
+    pub session: SessionId,
+}
+
+/// To a user: logged out everywhere. Replies with how many sessions were open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloseSessions {}
+
+/// To a user: where are you logged in? Replies with the open sessions, the one used last first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListSessions {}
+
+/// To a user: is this session open, and what may you do? Replies with the roles, or none if it
+/// is not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckSession {
+    /// The session.
+    pub session: SessionId,
+}
+
 /// To a user: who are you?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +258,13 @@ pub struct Profile {
     pub address: String,
     /// What the user may do.
     pub roles: BTreeSet<UserRole>,
+    /// Whether the address was shown to be the user's own.
+    pub is_verified: bool,
+    /// Whether the user may not log in.
+    pub is_disabled: bool,
+    /// Where parcels reach the user, the preferred address first.
+    #[serde(default)]
+    pub addresses: Vec<PostalAddress>,
 }
 
 /// What a log-in is checked against.
@@ -121,6 +274,8 @@ pub struct Credentials {
     pub password_hash: String,
     /// What the user may do.
     pub roles: BTreeSet<UserRole>,
+    /// Whether the user may not log in.
+    pub is_disabled: bool,
 }
 
 /// What a user may do.
@@ -155,6 +310,15 @@ pub enum UserError {
     /// The name cannot be shown.
     #[error("a name has 1 to 200 characters, and no control characters")]
     InvalidName,
+    /// The link is not the newest, was used, or is too old.
+    #[error("this link is not good any more")]
+    LinkExpired,
+    /// The password is another one meanwhile.
+    #[error("the password has been changed meanwhile")]
+    PasswordChanged,
+    /// The account may not be used.
+    #[error("the account is disabled")]
+    Disabled,
 }
 
 impl fmt::Display for UserRole {
@@ -178,10 +342,34 @@ impl FromStr for UserRole {
     }
 }
 
-// These three hold what a log must not: the address, and the hash of a password.
+// These hold what a log must not: names and addresses, and the hash of a password.
 impl fmt::Debug for Register {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Register").field("email", &self.email).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ResetPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResetPassword(…)")
+    }
+}
+
+impl fmt::Debug for ChangePassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChangePassword(…)")
+    }
+}
+
+impl fmt::Debug for Rehash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rehash(…)")
+    }
+}
+
+impl fmt::Debug for Rename {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rename(…)")
     }
 }
 

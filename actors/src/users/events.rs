@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use bus::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EmailId, UserId, UserRole};
+use super::{CloseReason, EmailId, PostalAddress, SessionId, UserId, UserRole};
 
 /// What can happen to an address.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +57,85 @@ pub enum UserEvent {
         /// The role.
         role: UserRole,
     },
+    /// A link is to be mailed that shows that the address is the user's own.
+    #[serde(rename = "verification_due")]
+    VerificationDue {
+        /// The link's number.
+        number: u32,
+        /// When it was made.
+        at: Timestamp,
+    },
+    /// The address is the user's own.
+    #[serde(rename = "verified")]
+    Verified {},
+    /// A link is to be mailed with which a new password can be set.
+    #[serde(rename = "reset_due")]
+    ResetDue {
+        /// The link's number.
+        number: u32,
+        /// When it was made.
+        at: Timestamp,
+    },
+    /// The user has another password.
+    #[serde(rename = "password_changed")]
+    PasswordChanged {
+        /// Its hash.
+        password_hash: PasswordHash,
+        /// Whether it was set by a mailed link, which is then used up.
+        by_link: bool,
+    },
+    /// The same password, hashed at a higher cost.
+    #[serde(rename = "password_rehashed")]
+    PasswordRehashed {
+        /// Its hash.
+        password_hash: PasswordHash,
+    },
+    /// The user is called otherwise.
+    #[serde(rename = "renamed")]
+    Renamed {
+        /// How.
+        name: String,
+    },
+    /// Where parcels reach the user: all of them, the preferred one first.
+    #[serde(rename = "postal_addresses_set")]
+    PostalAddressesSet {
+        /// The addresses.
+        addresses: Vec<PostalAddress>,
+    },
+    /// The user may no longer log in.
+    #[serde(rename = "disabled")]
+    Disabled {},
+    /// The user may log in again.
+    #[serde(rename = "enabled")]
+    Enabled {},
+    /// The user has logged in somewhere.
+    #[serde(rename = "session_opened")]
+    SessionOpened {
+        /// The session.
+        session: SessionId,
+        /// What the client called itself.
+        client: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A refresh token was exchanged for the next.
+    #[serde(rename = "session_refreshed")]
+    SessionRefreshed {
+        /// The session.
+        session: SessionId,
+        /// The number of the next one.
+        generation: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// The user is logged out there.
+    #[serde(rename = "session_closed")]
+    SessionClosed {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
 }
 
 /// The hash of a password, which `Debug` does not show.
@@ -88,6 +168,24 @@ impl fmt::Debug for UserEvent {
             }
             Self::RoleGranted { role } => write!(f, "RoleGranted({role})"),
             Self::RoleRevoked { role } => write!(f, "RoleRevoked({role})"),
+            Self::VerificationDue { number, .. } => write!(f, "VerificationDue({number})"),
+            Self::Verified {} => f.write_str("Verified"),
+            Self::ResetDue { number, .. } => write!(f, "ResetDue({number})"),
+            Self::PasswordChanged { by_link, .. } => {
+                f.debug_struct("PasswordChanged").field("by_link", by_link).finish_non_exhaustive()
+            }
+            Self::PasswordRehashed { .. } => f.write_str("PasswordRehashed"),
+            Self::Renamed { .. } => f.write_str("Renamed"),
+            Self::PostalAddressesSet { .. } => f.write_str("PostalAddressesSet"),
+            Self::Disabled {} => f.write_str("Disabled"),
+            Self::Enabled {} => f.write_str("Enabled"),
+            Self::SessionOpened { session, .. } => write!(f, "SessionOpened({session})"),
+            Self::SessionRefreshed { session, generation, .. } => {
+                write!(f, "SessionRefreshed({session}, {generation})")
+            }
+            Self::SessionClosed { session, reason } => {
+                write!(f, "SessionClosed({session}, {reason:?})")
+            }
         }
     }
 }

@@ -3,25 +3,40 @@
 //! ```text
 //! email:  free ── claim ──▶ claimed ── confirm ──▶ confirmed ── release ──▶ free
 //!                              └──────────── release ────────────────────────▲
-//! user:   unknown ── register ──▶ registered (grant, revoke)
+//! user:   unknown ── register ──▶ registered (verify, rename, grant, revoke, disable, …)
+//! session: open_session ──▶ open (refresh, …) ── close, reuse, age ──▶ closed
 //! ```
 //!
 //! Promises: an address belongs to one user at a time, whoever asks first, and keeps to it; a
 //! user registers once. First the address is claimed, then the user registered; the saga then
-//! confirms the claim. Neither a password nor its hash is ever shown by `Debug`.
+//! confirms the claim. Neither a password nor its hash is ever shown by `Debug`. A session goes on
+//! by numbered refresh tokens, of which each is good once: one used again, but for a retry within
+//! seconds, closes the session. A link in a mail is signed, good once, and only the newest is.
 
 mod actor;
+#[cfg(test)]
+mod actor_tests;
 mod commands;
 mod email;
 mod events;
+mod links;
+mod mailed;
+mod postal;
 pub(crate) mod saga;
+mod sessions;
 
 pub use self::{
     actor::{User, UserId},
     commands::{
-        Claim, Confirm, Credentials, EmailError, Grant, Holder, Lapse, Profile, Register, Release,
-        Revoke, Show, ShowCredentials, UnknownUserRole, UserError, UserRole, is_address,
+        ChangePassword, CheckSession, Claim, CloseSession, CloseSessions, Confirm, Credentials,
+        Disable, EmailError, Enable, Grant, Holder, Lapse, ListSessions, OpenSession, Profile,
+        RefreshSession, Register, Rehash, Release, Rename, RequestReset, RequestVerification,
+        ResetPassword, Revoke, SetPostalAddresses, Show, ShowCredentials, UnknownUserRole,
+        UserError, UserRole, Verify, is_address,
     },
     email::{Email, EmailId},
     events::{EmailEvent, PasswordHash, UserEvent},
+    mailed::{LinkKey, Purpose},
+    postal::PostalAddress,
+    sessions::{CloseReason, Refreshed, Session, SessionId, SessionView},
 };

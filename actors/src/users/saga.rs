@@ -14,7 +14,7 @@ pub(crate) fn on_user(user: &Recorded<User>, then: &mut Then) {
         UserEvent::Registered { email, .. } => {
             then.ask(email, &Confirm { user: user.id.clone() });
         }
-        UserEvent::RoleGranted { .. } | UserEvent::RoleRevoked { .. } => {}
+        _ => {}
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use actors::{
-    Currency, Gateway, Mailer, Money, Outside, Quantity, Role,
+    Currency, Gateway, MailLinks, Mailer, Money, Outside, Quantity, Role,
     inventory::{self, Create, ItemId, Receive, StockCard},
     orders::{self, OrderId, OrderLine, OrderView, Place},
     payments::simulated::tokenise,
@@ -48,7 +48,8 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         let from = "Callboard <shop@shop.example>";
         let mailer = Mailer::folder(folder.path().join("mail"), from).unwrap();
-        let host = actors::host(bus.clone(), &Role::ALL, Outside { gateway, mailer });
+        let host =
+            actors::host(bus.clone(), &Role::ALL, Outside { gateway, mailer, links: links() });
         let running = host.rows_in(folder.path().join("rows")).start().await.unwrap();
         let buyer = UserId::parse("u-1").unwrap();
         let shop = Self { bus, buyer, folder, running, server };
@@ -158,4 +159,9 @@ pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Op
         assert!(tokio::time::Instant::now() < deadline, "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+pub fn links() -> MailLinks {
+    let key = actors::users::LinkKey::new([0; 32]);
+    MailLinks { key, shop: "https://shop.example".to_owned() }
 }

@@ -29,7 +29,7 @@ impl<A: Actor> std::fmt::Debug for Door<A> {
     }
 }
 
-/// The commands an actor handles: a tuple of up to sixteen command types.
+/// The commands an actor handles: a tuple of up to twenty-four command types.
 pub trait CommandSet<A: Actor> {
     /// Their names on the wire.
     const NAMES: &'static [&'static str];
@@ -96,6 +96,14 @@ command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13);
 command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14);
 command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15);
 command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16);
+command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17);
+command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17 C18);
+command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17 C18 C19);
+command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17 C18 C19 C20);
+command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17 C18 C19 C20 C21);
+command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17 C18 C19 C20 C21 C22);
+command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17 C18 C19 C20 C21 C22 C23);
+command_set!(C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17 C18 C19 C20 C21 C22 C23 C24);
 
 /// Whether the command named `name` is listed in `names`. Used at build time, so that sending
 /// a command nobody listed does not compile.

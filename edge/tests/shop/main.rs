@@ -2,8 +2,10 @@
 //!
 //! Every test opens a shop of its own (`shop.rs`) and closes it again.
 
+mod sessions;
 mod shop;
 
+mod accounts;
 mod bad_input;
 mod connections;
 mod events;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use actors::{Mailer, Outside, Role, SimulatedGateway};
+use actors::{MailLinks, Mailer, Outside, Role, SimulatedGateway};
 use bus::{Bus, Connect, Running};
 use edge::{Config, Edge};
 use nats_server::TestServer;
@@ -65,7 +65,9 @@ impl Shop {
     async fn start(&mut self) {
         let mailer = Mailer::folder(self.folder.path().join("mail"), "shop@shop.test");
         let mailer = mailer.expect("a folder and an address");
-        let outside = Outside { gateway: SimulatedGateway::default(), mailer };
+        let key = edge::link_key(&self.keys()).expect("the edge's keys");
+        let links = MailLinks { key, shop: ISSUER.to_owned() };
+        let outside = Outside { gateway: SimulatedGateway::default(), mailer, links };
         let host = actors::host(self.bus.clone(), &Role::ALL, outside);
         let actors = host.rows_in(self.rows()).start().await.expect("the actors start");
         let config =
@@ -168,6 +170,51 @@ impl Shop {
         Ask(self.ask(Method::POST, path).0.json(&body))
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Ask {
+        Ask(self.ask(Method::PUT, path).0.json(body))
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Ask {
+        Ask(self.ask(Method::PATCH, path).0.json(body))
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Ask {
+        self.ask(Method::DELETE, path)
+    }
+
+    /// The token of the newest link in the mails to anybody that leads to `page`, once there are
+    /// `count` such mails.
+    pub(crate) async fn mailed_link(&self, page: &str, count: usize) -> String {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let mut tokens = self.links_to(page);
+            if tokens.len() >= count {
+                // By the link's number.
+                tokens.sort_by_key(|token| {
+                    token.split('.').nth(2).and_then(|number| number.parse::<u32>().ok())
+                });
+                return tokens.pop().expect("at least one");
+            }
+            assert!(Instant::now() < deadline, "{} mails lead to {page}", tokens.len());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub(crate) fn links_to(&self, page: &str) -> Vec<String> {
+        let Ok(mails) = std::fs::read_dir(self.folder.path().join("mail")) else {
+            return Vec::new();
+        };
+        let start = format!("{ISSUER}/{page}#");
+        let texts = mails.filter_map(|mail| std::fs::read_to_string(mail.ok()?.path()).ok());
+        let link = |text: String| {
+            // Long lines are folded by the mail's encoding.
+            let text = text.replace("=\r\n", "").replace("=3D", "=");
+            let token = text.split_once(&start)?.1.split_whitespace().next()?;
+            Some(token.to_owned())
+        };
+        texts.filter_map(link).collect()
+    }
+
     pub(crate) fn ask(&self, method: Method, path: &str) -> Ask {
         Ask(self.http.request(method, format!("{}{path}", self.url)))
     }
@@ -216,6 +263,9 @@ impl Ask {
         let response = self.0.send().await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.expect("a body");
+        if body.is_empty() {
+            return Answer { status, headers, body: Value::Null };
+        }
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| {
             panic!("{status}: not JSON: {}", String::from_utf8_lossy(&body));
         });

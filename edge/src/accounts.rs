@@ -1,0 +1,160 @@
+//! Getting at an account: confirming its address, and changing or resetting its password.
+//!
+//! What a stranger can ask for is answered alike, whether or not there is such an account.
+
+use actors::users::{
+    ChangePassword, Holder, Purpose, RequestReset, RequestVerification, ResetPassword,
+    ShowCredentials, Verify,
+};
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    routing::{post, put},
+};
+use serde::Deserialize;
+
+use crate::{
+    Edge,
+    body::Json,
+    error::ApiError,
+    extract::{CurrentUser, Peer},
+    observe::Trace,
+    passwords::Password,
+    users::Address,
+};
+
+pub(crate) fn router() -> Router<Edge> {
+    Router::new()
+        .route("/v1/verifications", post(verify))
+        .route("/v1/users/me/verification", post(request_verification))
+        .route("/v1/users/me/password", put(change_password))
+        .route("/v1/password-resets", post(request_reset))
+        .route("/v1/passwords", post(reset_password))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Verifying {
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resetting {
+    email: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    token: String,
+    password: Password,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Changing {
+    old_password: Password,
+    password: Password,
+}
+
+/// `POST /v1/verifications`: 204, the address of the link's user is confirmed.
+async fn verify(
+    State(edge): State<Edge>,
+    trace: Trace,
+    Json(Verifying { token }): Json<Verifying>,
+) -> Result<StatusCode, ApiError> {
+    let (user, number) = edge.link_key().read(Purpose::Verify, &token).ok_or_else(no_link)?;
+    let asked = edge.bus().actor(&user).ask(Verify { number }).principal(user.as_str());
+    asked.trace(trace.as_str()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/users/me/verification`: 202, a new link is mailed unless one was within the minute.
+async fn request_verification(
+    State(edge): State<Edge>,
+    trace: Trace,
+    user: CurrentUser,
+) -> Result<StatusCode, ApiError> {
+    let asked = edge.bus().actor(&user.id).ask(RequestVerification {});
+    asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// `POST /v1/password-resets`: 202 always. A link is mailed if there is such an account, unless
+/// one was within the minute.
+async fn request_reset(
+    State(edge): State<Edge>,
+    trace: Trace,
+    Peer(peer): Peer,
+    Json(Resetting { email }): Json<Resetting>,
+) -> Result<StatusCode, ApiError> {
+    let address = Address::parse(&email).map_err(|why| ApiError::invalid("email", why))?;
+    let email = edge.email_key().email_id(&address);
+    // Counted as tries are, and never taken back: nobody fills another's mailbox from here.
+    drop(edge.resets().enter(email.as_str(), peer)?);
+    // Not waited for: the time would tell whether there is an account.
+    tokio::spawn(async move {
+        let holder = edge.bus().actor(&email).ask(Holder {}).trace(trace.as_str()).await;
+        let asked = match holder {
+            Ok(None) => return,
+            Ok(Some(user)) => {
+                let asked = edge.bus().actor(&user).ask(RequestReset {});
+                asked.trace(trace.as_str()).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = asked {
+            tracing::warn!(%trace, %error, "a link for a new password was not asked for");
+        }
+    });
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// `POST /v1/passwords`: 204, the link's user has this password, and every session is closed.
+async fn reset_password(
+    State(edge): State<Edge>,
+    trace: Trace,
+    Json(NewPassword { token, password }): Json<NewPassword>,
+) -> Result<StatusCode, ApiError> {
+    password.check_length()?;
+    let (user, number) = edge.link_key().read(Purpose::Reset, &token).ok_or_else(no_link)?;
+    let salt = edge.email_key().salt(user.as_str(), password.expose());
+    let password_hash = edge.passwords().hash(password, salt).await?;
+    let asked = edge.bus().actor(&user).ask(ResetPassword { number, password_hash });
+    asked.principal(user.as_str()).trace(trace.as_str()).await?;
+    edge.logins().forget_all();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PUT /v1/users/me/password`: 204, and the other sessions are closed.
+async fn change_password(
+    State(edge): State<Edge>,
+    trace: Trace,
+    Peer(peer): Peer,
+    user: CurrentUser,
+    Json(Changing { old_password, password }): Json<Changing>,
+) -> Result<StatusCode, ApiError> {
+    password.check_length()?;
+    let attempt = edge.guesses().enter(user.id.as_str(), peer)?;
+    let asked = edge.bus().actor(&user.id).ask(ShowCredentials {});
+    let old_hash = asked.trace(trace.as_str()).await?.password_hash;
+    if !edge.passwords().verify(old_password, Some(old_hash.clone())).await? {
+        let message = "this is not your password";
+        let wrong = ApiError::new(StatusCode::FORBIDDEN, "BAD_CREDENTIALS", message);
+        return Err(wrong.at("old_password"));
+    }
+    attempt.succeeded();
+    let salt = edge.email_key().salt(user.id.as_str(), password.expose());
+    let password_hash = edge.passwords().hash(password, salt).await?;
+    let change = ChangePassword { old_hash, password_hash, keep: user.session.clone() };
+    let asked = edge.bus().actor(&user.id).ask(change).principal(user.id.as_str());
+    asked.trace(trace.as_str()).await?;
+    edge.logins().forget_all();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn no_link() -> ApiError {
+    ApiError::invalid("token", "this is no link of ours")
+}
