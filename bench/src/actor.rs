@@ -96,7 +96,7 @@ impl Projection for SlotRow {
 }
 
 impl Fold<OneSlot> for SlotRow {
-    fn fold(&mut self, _: &Recorded<OneSlot>) {
+    fn fold(&mut self, _: &str, _: &Recorded<OneSlot>) {
         self.count += 1;
     }
 }

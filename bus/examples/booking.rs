@@ -219,7 +219,7 @@ impl Projection for SeatCard {
 }
 
 impl Fold<Seat> for SeatCard {
-    fn fold(&mut self, seat: &Recorded<Seat>) {
+    fn fold(&mut self, _: &str, seat: &Recorded<Seat>) {
         self.seat = seat.id.to_string();
         (self.guest, self.is_sold) = match &seat.event {
             SeatEvent::Held { guest } => (Some(guest.to_string()), false),

@@ -66,20 +66,20 @@ fn amount(event: &Recorded<Till>) -> u64 {
 }
 
 impl Fold<Till> for First {
-    fn fold(&mut self, event: &Recorded<Till>) {
+    fn fold(&mut self, _: &str, event: &Recorded<Till>) {
         self.amount += amount(event);
     }
 }
 
 impl Fold<Till> for Second {
-    fn fold(&mut self, event: &Recorded<Till>) {
+    fn fold(&mut self, _: &str, event: &Recorded<Till>) {
         self.amount += amount(event);
         self.events += 1;
     }
 }
 
 impl Fold<Till> for Third {
-    fn fold(&mut self, event: &Recorded<Till>) {
+    fn fold(&mut self, _: &str, event: &Recorded<Till>) {
         self.sum += amount(event);
     }
 }

@@ -106,7 +106,7 @@ impl Projection for ScaleCard {
 }
 
 impl Fold<Scale> for ScaleCard {
-    fn fold(&mut self, event: &Recorded<Scale>) {
+    fn fold(&mut self, _: &str, event: &Recorded<Scale>) {
         let Weighed::Weighed { grams } = event.event;
         self.grams.push(grams);
     }
@@ -166,7 +166,7 @@ impl Projection for OldCard {
 }
 
 impl Fold<OldScale> for OldCard {
-    fn fold(&mut self, event: &Recorded<OldScale>) {
+    fn fold(&mut self, _: &str, event: &Recorded<OldScale>) {
         let OldWeighed::Weighed { kg } = event.event;
         self.kg += kg;
     }

@@ -92,7 +92,7 @@ impl Projection for CrateCard {
 }
 
 impl Fold<Box4> for CrateCard {
-    fn fold(&mut self, event: &Recorded<Box4>) {
+    fn fold(&mut self, _: &str, event: &Recorded<Box4>) {
         event.id.as_str().clone_into(&mut self.id);
         match event.event {
             CrateEvent::Packed { .. } => self.packed += 1,

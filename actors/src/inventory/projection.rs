@@ -88,7 +88,7 @@ impl Projection for ItemCard {
 }
 
 impl Fold<Item> for ItemCard {
-    fn fold(&mut self, item: &Recorded<Item>) {
+    fn fold(&mut self, _: &str, item: &Recorded<Item>) {
         item.id.as_str().clone_into(&mut self.sku);
         match &item.event {
             ItemEvent::Created { name, description, price } => {
@@ -118,7 +118,7 @@ mod tests {
     fn card_of(events: impl IntoIterator<Item = ItemEvent>) -> ItemCard {
         let mut card = ItemCard::default();
         for event in events {
-            card.fold(&recorded("LAMP-7", event));
+            card.fold("LAMP-7", &recorded("LAMP-7", event));
         }
         card
     }

@@ -44,7 +44,7 @@ impl Projection for OrderCard {
 }
 
 impl Fold<Order> for OrderCard {
-    fn fold(&mut self, order: &Recorded<Order>) {
+    fn fold(&mut self, _: &str, order: &Recorded<Order>) {
         let at = order.commit.at;
         match &order.event {
             OrderEvent::Placed { buyer, currency, card: _, lines } => {
@@ -116,7 +116,7 @@ mod tests {
         };
         let mut card = OrderCard::default();
         for event in std::iter::once(placed).chain(events) {
-            card.fold(&recorded("o-1", event));
+            card.fold("o-1", &recorded("o-1", event));
         }
         card
     }

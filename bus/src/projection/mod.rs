@@ -57,13 +57,14 @@ pub trait Projection: Wire + Default {
 
 /// How events of actor `A` change the rows of a projection. As pure as [`Actor::apply`].
 pub trait Fold<A: Actor>: Projection {
-    /// Which row `event` belongs to, if any. The actor's own id unless said otherwise.
-    fn row(event: &Recorded<A>) -> Option<String> {
-        Some(event.id.as_str().to_owned())
+    /// Which rows `event` changes, by their keys: the one of the actor's own id unless said
+    /// otherwise. Each is read and written, so they should be few.
+    fn rows(event: &Recorded<A>) -> Vec<String> {
+        vec![event.id.as_str().to_owned()]
     }
 
-    /// Folds `event` into its row.
-    fn fold(&mut self, event: &Recorded<A>);
+    /// Folds `event` into one of its rows.
+    fn fold(&mut self, row: &str, event: &Recorded<A>);
 }
 
 /// One value a row can be listed by: `buyer = u-1`, and where it stands among its equals.
@@ -86,8 +87,14 @@ impl IndexEntry {
 
     /// Rows of the same value are listed in the order of this moment.
     #[must_use]
-    pub fn ranked_by(mut self, at: Timestamp) -> Self {
-        self.rank = at.as_millis();
+    pub fn ranked_by(self, at: Timestamp) -> Self {
+        self.ranked(at.as_millis())
+    }
+
+    /// Rows of the same value are listed in the order of this number.
+    #[must_use]
+    pub fn ranked(mut self, rank: u64) -> Self {
+        self.rank = rank;
         self
     }
 }

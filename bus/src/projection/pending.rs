@@ -41,8 +41,8 @@ pub(crate) fn fold_of<P: Fold<A>, A: Actor>() -> FoldOne<P> {
             Err(trouble) => return Ok(Outcome::Newer(trouble.reason)),
         };
         for event in &events {
-            if let Some(key) = P::row(event) {
-                pending.row(store, key)?.fold(event);
+            for key in P::rows(event) {
+                pending.row(store, key.clone())?.fold(&key, event);
             }
         }
         Ok(Outcome::Folded)

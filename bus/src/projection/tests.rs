@@ -75,7 +75,36 @@ impl Projection for LampCard {
 }
 
 impl Fold<Lamp> for LampCard {
-    fn fold(&mut self, _: &Recorded<Lamp>) {
+    fn fold(&mut self, _: &str, _: &Recorded<Lamp>) {
+        self.lit += 1;
+    }
+}
+
+/// A row for each lamp and one for its street, except for lamps that nobody counts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct StreetCard {
+    key: String,
+    lit: u64,
+}
+
+impl Projection for StreetCard {
+    const NAME: &'static str = "streets";
+
+    fn index(&self) -> Vec<IndexEntry> {
+        vec![IndexEntry::new("all", "yes").ranked(self.lit)]
+    }
+}
+
+impl Fold<Lamp> for StreetCard {
+    fn rows(lamp: &Recorded<Lamp>) -> Vec<String> {
+        if lamp.id.as_str() == "l-2" {
+            return Vec::new();
+        }
+        vec![lamp.id.to_string(), "street".to_owned()]
+    }
+
+    fn fold(&mut self, row: &str, _: &Recorded<Lamp>) {
+        row.clone_into(&mut self.key);
         self.lit += 1;
     }
 }
@@ -141,6 +170,24 @@ async fn rows_that_break_while_they_serve_are_folded_again() {
     assert_eq!(sum(&bus, &last).await, 100);
 }
 
+#[tokio::test]
+async fn an_event_changes_all_the_rows_it_names_and_they_are_listed_by_rank() {
+    let bus = Bus::in_memory();
+    let host = Host::new(bus.clone()).rows_in_memory().actor::<Lamp>();
+    let _node = host.projection::<StreetCard, Lamp>().start().await.expect("starts");
+    // l-0 is lit twice, l-1 and l-2 once.
+    light(&bus, 3).await;
+    let last = light(&bus, 1).await;
+    let rows = bus.rows::<StreetCard>();
+    let card = |key: &str, lit| StreetCard { key: key.to_owned(), lit };
+    assert_eq!(rows.get("l-2").after(&last).await.expect("rows"), None, "it names none");
+    let mut ranked = vec![card("l-1", 1), card("l-0", 2), card("street", 3)];
+    let all = Selection::all().matching("all", "yes");
+    assert_eq!(rows.list(all.clone()).after(&last).await.expect("rows").rows, ranked);
+    ranked.reverse();
+    assert_eq!(rows.list(all.newest_first()).await.expect("rows").rows, ranked);
+}
+
 /// Whether folding the fifth lighting of a lamp panics.
 static IS_FRAIL: AtomicBool = AtomicBool::new(true);
 
@@ -158,7 +205,7 @@ impl Projection for FrailCard {
 }
 
 impl Fold<Lamp> for FrailCard {
-    fn fold(&mut self, _: &Recorded<Lamp>) {
+    fn fold(&mut self, _: &str, _: &Recorded<Lamp>) {
         self.lit += 1;
         assert!(self.lit != 5 || !IS_FRAIL.load(Ordering::SeqCst), "frail");
     }

@@ -136,7 +136,7 @@ impl Projection for TillCard {
 }
 
 impl Fold<Till> for TillCard {
-    fn fold(&mut self, event: &Recorded<Till>) {
+    fn fold(&mut self, _: &str, event: &Recorded<Till>) {
         if self.events == 0 {
             self.id = event.id.to_string();
             self.opened = event.commit.at;
