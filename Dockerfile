@@ -19,7 +19,7 @@ FROM debian:bookworm-slim
 # fresh named volume takes its owner and mode from the image.
 RUN groupadd --system --gid 10001 callboard \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin callboard \
-    && install --directory --owner=10001 --group=10001 --mode=0700 /data
+    && install --directory --owner=10001 --group=10001 --mode=0700 /data /data/keys /data/keys/mail
 COPY --from=build /callboard /usr/local/bin/callboard
 USER 10001:10001
 ENV CALLBOARD_DATA=/data

@@ -139,11 +139,13 @@ def role_faults(services):
 
 
 def shared_volume_faults(services):
-    """Two processes on one folder of rows would fight over it."""
+    """Two processes on one folder of rows would fight over it. Keys are made once and then only read."""
     owner = {}
     for name, service in services.items():
         for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
+            source, target = volume.split(":")[:2]
+            if target.startswith("/data/keys"):
+                continue
             if owner.setdefault(source, name) != name:
                 yield f"{name} and {owner[source]} share the volume {source}"
 

@@ -39,7 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let roles: Vec<String> = profile.roles.iter().map(ToString::to_string).collect();
     #[allow(clippy::print_stdout)] // This is what the command has to say.
     {
-        println!("{} is now: {}. A new log-in shows it.", user, roles.join(", "));
+        println!("{} is now: {}. It counts within seconds.", user, roles.join(", "));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod edge_role;
 mod events;
 mod grant;
 mod health;
+mod keys;
 mod outside;
 mod serve;
 mod simulate;
@@ -47,6 +48,8 @@ enum Command {
     Dead(dead::Arguments),
     /// Give a registered user a role: this is how the first admin comes to be.
     Grant(grant::Arguments),
+    /// See to the keys that sign access tokens.
+    Keys(keys::Arguments),
     /// Play the shop in memory, under every fault, for many seeds.
     Simulate(simulate::Arguments),
     /// Measure what the bus's promises cost and win, against raw async-nats in the same run.
@@ -70,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Events(arguments) => events::run(arguments).await,
         Command::Dead(arguments) => dead::run(arguments).await,
         Command::Grant(arguments) => grant::run(arguments).await,
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Health(arguments) => health::run(arguments).await,

@@ -42,7 +42,12 @@ pub enum KeysError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The text is not a mail address.
+    /// More keys would sign than anybody needs at once.
+    #[error(
+        "there are {0} signing keys already; the oldest go when their last tokens have expired"
+    )]
+    TooMany(usize),
+    /// The address that was to be hashed is none.
     #[error("{0}")]
     Address(&'static str),
 }
@@ -52,7 +57,7 @@ pub enum KeysError {
 /// # Errors
 /// [`KeysError`] if it cannot be read or made.
 pub fn link_key(keys: &Path) -> Result<LinkKey, KeysError> {
-    Keys::open(keys)?.link_key()
+    Keys::open(&mail_folder(keys))?.link_key()
 }
 
 /// The actor that owns the mail address `address`, found with the key kept in `keys`.
@@ -62,6 +67,11 @@ pub fn link_key(keys: &Path) -> Result<LinkKey, KeysError> {
 pub fn email_id(keys: &Path, address: &str) -> Result<EmailId, KeysError> {
     let address = Address::parse(address).map_err(KeysError::Address)?;
     Ok(Keys::open(keys)?.email_key()?.email_id(&address))
+}
+
+/// What mails links needs this folder and no other.
+fn mail_folder(keys: &Path) -> PathBuf {
+    keys.join("mail")
 }
 
 /// An open keys folder.
@@ -85,9 +95,23 @@ impl<'a> Keys<'a> {
         self.secret(REFRESH_KEY).map(RefreshKey::new)
     }
 
-    /// The key that signs the links in mails.
-    pub(crate) fn link_key(&self) -> Result<LinkKey, KeysError> {
+    fn link_key(&self) -> Result<LinkKey, KeysError> {
         self.secret(LINK_KEY).map(LinkKey::new)
+    }
+
+    /// Where the file `name` lies.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// What files there are.
+    pub(crate) fn names(&self) -> Result<Vec<String>, KeysError> {
+        let read = || {
+            let entries = fs::read_dir(self.folder)?;
+            entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
+        };
+        let names = read().map_err(|source| at(self.folder, source))?;
+        Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 
     fn secret(&self, name: &str) -> Result<[u8; SECRET_BYTES], KeysError> {

@@ -11,6 +11,7 @@ mod keys;
 mod logins;
 mod passwords;
 mod refresh;
+mod signing;
 mod throttle;
 mod tokens;
 
@@ -28,6 +29,7 @@ mod accounts;
 mod events;
 mod health;
 mod items;
+mod jwks;
 mod orders;
 mod people;
 mod placing;
@@ -48,6 +50,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use crate::{
     keys::{KeysError, email_id, link_key},
     serve::serve,
+    signing::rotate_signing_key,
 };
 
 use crate::{
@@ -109,10 +112,10 @@ impl Edge {
         let keys = Keys::open(&config.keys)?;
         let shared = Shared {
             bus,
-            tokens: Tokens::open(&keys, &config.issuer, &config.audience)?,
+            tokens: Tokens::open(&config.keys, &config.issuer, &config.audience)?,
             email_key: keys.email_key()?,
             refresh_key: keys.refresh_key()?,
-            link_key: keys.link_key()?,
+            link_key: link_key(&config.keys)?,
             logins: Logins::new(),
             guesses: Throttle::new(),
             resets: Throttle::new(),
@@ -187,6 +190,7 @@ pub fn router(edge: Edge) -> Router {
         .merge(orders::router())
         .merge(events::router())
         .merge(health::router())
+        .merge(jwks::router())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(middleware::from_fn(observe::limit_time))

@@ -78,6 +78,16 @@ pub(crate) const SESSION_FRESH_FOR: Duration = Duration::from_secs(5);
 /// How long is waited for a user to say whether a session is open; then its token counts.
 pub(crate) const SESSION_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a new signing key is published before it signs.
+pub(crate) const SIGNING_KEY_LEAD: Duration = Duration::from_secs(120);
+
+/// How often the keys folder is looked into. With what a cache may keep, well within
+/// [`SIGNING_KEY_LEAD`].
+pub(crate) const SIGNING_KEYS_FRESH_FOR: Duration = Duration::from_secs(30);
+
+/// Signing keys at once.
+pub(crate) const SIGNING_KEYS_MAX: usize = 10;
+
 /// Sessions whose standing is remembered.
 pub(crate) const SESSIONS_REMEMBERED_MAX: usize = 20_000;
 

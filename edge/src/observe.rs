@@ -94,7 +94,8 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
 
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        // What a handler says of its own answer stands.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if let Ok(value) = HeaderValue::from_str(trace.as_str()) {
         headers.insert(TRACEPARENT, value);

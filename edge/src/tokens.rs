@@ -1,40 +1,41 @@
 //! Access tokens: short-lived JWTs signed with ES256, checked claim by claim.
 //!
-//! Only this one algorithm and this one key are ever accepted, whatever a token says of
+//! Only this one algorithm and the keys of the folder are ever accepted, whatever a token says of
 //! itself. A token names its session; whether that is still open, and the roles of now, `logins`
 //! finds out.
 //!
 //! Checking a signature costs more than all else that is done for a request; so what was checked
 //! once is remembered by its digest, for as long as the token is in force.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actors::users::{SessionId, UserId, UserRole};
 use bus::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use p256::{
-    SecretKey,
-    elliptic_curve::rand_core::OsRng,
-    pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding},
-};
+use jsonwebtoken::{Algorithm, Header, TokenData, Validation, errors::ErrorKind};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::{
     keys::{Keys, KeysError},
-    limits::{TOKEN_LEEWAY, TOKEN_LIFE, TOKENS_REMEMBERED_MAX},
+    limits::{SIGNING_KEYS_FRESH_FOR, TOKEN_LEEWAY, TOKEN_LIFE, TOKENS_REMEMBERED_MAX},
+    signing::{PublicKey, SigningKeys},
 };
-
-const KEY_FILE: &str = "jwt-es256.pem";
 
 /// Says that a JWT is an access token and nothing else (RFC 9068).
 const TYPE: &str = "at+jwt";
 
 /// Issues and checks access tokens.
 pub(crate) struct Tokens {
-    signing: EncodingKey,
-    checking: DecodingKey,
+    folder: PathBuf,
+    /// The keys, and when they were read.
+    keys: Mutex<(Arc<SigningKeys>, Instant)>,
     validation: Validation,
     issuer: String,
     audience: String,
@@ -80,32 +81,41 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Opens the signing key, and makes it if there is none yet.
-    pub(crate) fn open(keys: &Keys<'_>, issuer: &str, audience: &str) -> Result<Self, KeysError> {
-        let not_a_key = |reason: String| KeysError::NotAKey { path: KEY_FILE.into(), reason };
-        let made = || {
-            let pem = SecretKey::random(&mut OsRng).to_pkcs8_pem(LineEnding::LF);
-            pem.map(|pem| pem.as_bytes().to_vec()).unwrap_or_default()
-        };
-        let private = keys.read_or_make(KEY_FILE, made)?;
-        let public = std::str::from_utf8(&private)
-            .map_err(|error| error.to_string())
-            .and_then(|pem| SecretKey::from_pkcs8_pem(pem).map_err(|error| error.to_string()))
-            .map_err(not_a_key)?
-            .public_key()
-            .to_public_key_pem(LineEnding::LF)
-            .map_err(|error| not_a_key(error.to_string()))?;
-        let signing = EncodingKey::from_ec_pem(&private).map_err(|e| not_a_key(e.to_string()))?;
-        let checking = DecodingKey::from_ec_pem(public.as_bytes());
-        let checking = checking.map_err(|e| not_a_key(e.to_string()))?;
+    /// Opens the signing keys in `folder`, and makes one if there is none yet.
+    pub(crate) fn open(folder: &Path, issuer: &str, audience: &str) -> Result<Self, KeysError> {
+        let keys = SigningKeys::open(&Keys::open(folder)?)?;
         Ok(Self {
-            signing,
-            checking,
+            folder: folder.to_owned(),
+            keys: Mutex::new((Arc::new(keys), Instant::now())),
             validation: validation(issuer, audience),
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
             checked: Cache::new(TOKENS_REMEMBERED_MAX),
         })
+    }
+
+    /// The keys of now: the folder is looked into again when that was long ago.
+    fn keys(&self) -> Arc<SigningKeys> {
+        let mut known = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.1.elapsed() >= SIGNING_KEYS_FRESH_FOR {
+            known.1 = Instant::now();
+            match Keys::open(&self.folder).and_then(|keys| SigningKeys::open(&keys)) {
+                Ok(keys) if keys.differ(&known.0) => {
+                    tracing::info!(keys = keys.shown().len(), "the signing keys have changed");
+                    known.0 = Arc::new(keys);
+                    // What a key signed that is gone is good no more.
+                    self.checked.clear();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "the signing keys cannot be read again"),
+            }
+        }
+        known.0.clone()
+    }
+
+    /// What whoever checks tokens on their own has to know.
+    pub(crate) fn public_keys(&self) -> Vec<PublicKey> {
+        self.keys().shown()
     }
 
     /// A token for `user`, valid from now on for [`Tokens::LIFE`].
@@ -128,7 +138,10 @@ impl Tokens {
         };
         let mut header = Header::new(Algorithm::ES256);
         header.typ = Some(TYPE.to_owned());
-        jsonwebtoken::encode(&header, &claims, &self.signing)
+        let keys = self.keys();
+        let signer = keys.signer(now);
+        header.kid = Some(signer.shown.kid.clone());
+        jsonwebtoken::encode(&header, &claims, &signer.private)
     }
 
     /// How long a token is valid.
@@ -136,6 +149,7 @@ impl Tokens {
 
     /// Who bears `token`, if it is one of ours and in force.
     pub(crate) fn check(&self, token: &str) -> Result<Bearer, Rejected> {
+        drop(self.keys()); // A key may be gone, and with it what it signed.
         let digest = Sha256::digest(token).into();
         if let Some(bearer) = self.checked.get(&digest) {
             let is_over = bearer.expires_at.plus(TOKEN_LEEWAY) < Timestamp::now();
@@ -147,11 +161,22 @@ impl Tokens {
     }
 
     fn verify(&self, token: &str) -> Result<Bearer, Rejected> {
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation);
-        let decoded = decoded.map_err(|error| match error.kind() {
-            jsonwebtoken::errors::ErrorKind::ExpiredSignature => Rejected::Expired,
-            _ => Rejected::Invalid,
-        })?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Rejected::Invalid)?;
+        let keys = self.keys();
+        let mut rejected = Rejected::Invalid;
+        for key in keys.named(header.kid.as_deref()) {
+            match jsonwebtoken::decode::<Claims>(token, &key.public, &self.validation) {
+                Ok(decoded) => return Self::bearer(decoded),
+                Err(error) if *error.kind() == ErrorKind::ExpiredSignature => {
+                    rejected = Rejected::Expired;
+                }
+                Err(_) => {}
+            }
+        }
+        Err(rejected)
+    }
+
+    fn bearer(decoded: TokenData<Claims>) -> Result<Bearer, Rejected> {
         if decoded.header.typ.as_deref() != Some(TYPE) {
             return Err(Rejected::Invalid);
         }

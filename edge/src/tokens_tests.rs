@@ -1,12 +1,16 @@
 //! Tokens that must not be accepted: one good token, changed in one thing at a time.
 
+use jsonwebtoken::EncodingKey;
+use p256::{
+    SecretKey,
+    pkcs8::{DecodePrivateKey, EncodePublicKey, LineEnding},
+};
 use serde_json::{Value, json};
 
 use super::*;
 
-fn tokens(folder: &std::path::Path) -> Tokens {
-    let keys = Keys::open(folder).expect("the folder");
-    Tokens::open(&keys, "https://shop.example", "shop").expect("a key")
+fn tokens(folder: &Path) -> Tokens {
+    Tokens::open(folder, "https://shop.example", "shop").expect("a key")
 }
 
 fn good_claims() -> Value {
@@ -24,7 +28,7 @@ fn header(typ: &str) -> Header {
 }
 
 fn signed(by: &Tokens, claims: &Value) -> String {
-    jsonwebtoken::encode(&header(TYPE), claims, &by.signing).expect("a token")
+    jsonwebtoken::encode(&header(TYPE), claims, &by.keys().signer(0).private).expect("a token")
 }
 
 fn session() -> SessionId {
@@ -77,7 +81,8 @@ fn another_type_of_token_is_refused() {
     let folder = tempfile::tempdir().expect("a temp folder");
     let tokens = tokens(folder.path());
     for typ in ["JWT", "logout+jwt", ""] {
-        let token = jsonwebtoken::encode(&header(typ), &good_claims(), &tokens.signing);
+        let token =
+            jsonwebtoken::encode(&header(typ), &good_claims(), &tokens.keys().signer(0).private);
         assert_eq!(tokens.check(&token.expect("a token")), Err(Rejected::Invalid), "{typ}");
     }
 }
@@ -90,7 +95,7 @@ fn another_key_or_algorithm_is_refused() {
     let foreign = signed(&self::tokens(theirs.path()), &good_claims());
     assert_eq!(tokens.check(&foreign), Err(Rejected::Invalid), "another key");
 
-    let pem = std::fs::read_to_string(ours.path().join(KEY_FILE)).expect("the key");
+    let pem = std::fs::read_to_string(ours.path().join("jwt-es256.pem")).expect("the key");
     let public = SecretKey::from_pkcs8_pem(&pem).expect("a key").public_key();
     let public = public.to_public_key_pem(LineEnding::LF).expect("a key");
     let mut hs256 = header(TYPE);
@@ -143,4 +148,27 @@ fn what_was_found_good_is_so_only_while_it_is_in_force_and_only_as_it_was() {
     let expires_at = Timestamp::now().minus(TOKEN_LEEWAY + Duration::from_secs(1));
     tokens.checked.insert(Sha256::digest(&token).into(), Bearer { expires_at, ..bearer });
     assert_eq!(tokens.check(&token), Err(Rejected::Expired));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_change_without_a_401_and_a_key_that_is_gone_counts_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokens = tokens(folder.path());
+    let user = UserId::parse("u-1").expect("an id");
+    let token = tokens.issue(&user, &session(), &[]).expect("a token");
+    tokens.check(&token).expect("good");
+    crate::rotate_signing_key(folder.path()).expect("rotated");
+    tokio::time::advance(SIGNING_KEYS_FRESH_FOR).await;
+    assert_eq!(tokens.public_keys().len(), 2);
+    tokens.check(&token).expect("still good");
+    let other = tokens.issue(&user, &session(), &[]).expect("a token");
+    let kid = |token: &str| jsonwebtoken::decode_header(token).expect("a header").kid;
+    assert_eq!(kid(&other), kid(&token), "the new key does not sign yet");
+
+    std::fs::remove_file(folder.path().join("jwt-es256.pem")).expect("removed");
+    tokens.check(&token).expect("not noticed yet");
+    tokio::time::advance(SIGNING_KEYS_FRESH_FOR).await;
+    assert_eq!(tokens.check(&token), Err(Rejected::Invalid));
+    let third = tokens.issue(&user, &session(), &[]).expect("a token");
+    tokens.check(&third).expect("good");
 }

@@ -13,28 +13,36 @@
 //! by numbered refresh tokens, of which each is good once: one used again, but for a retry within
 //! seconds, closes the session. A link in a mail is signed, good once, and only the newest is.
 
+mod access;
+mod access_commands;
 mod actor;
 #[cfg(test)]
 mod actor_tests;
 mod commands;
 mod email;
+mod email_commands;
 mod events;
 mod links;
+mod logging_in;
 mod mailed;
 mod postal;
+mod profile;
 pub(crate) mod saga;
 mod sessions;
 
 pub use self::{
+    access_commands::{
+        ChangePassword, CheckSession, CloseSession, CloseSessions, Credentials, ListSessions,
+        OpenSession, RefreshSession, Rehash, RequestReset, RequestVerification, ResetPassword,
+        ShowCredentials, Verify,
+    },
     actor::{User, UserId},
     commands::{
-        ChangePassword, CheckSession, Claim, CloseSession, CloseSessions, Confirm, Credentials,
-        Disable, EmailError, Enable, Grant, Holder, Lapse, ListSessions, OpenSession, Profile,
-        RefreshSession, Register, Rehash, Release, Rename, RequestReset, RequestVerification,
-        ResetPassword, Revoke, SetPostalAddresses, Show, ShowCredentials, UnknownUserRole,
-        UserError, UserRole, Verify, is_address,
+        Disable, Enable, Grant, Profile, Register, Rename, Revoke, SetPostalAddresses, Show,
+        UnknownUserRole, UserError, UserRole,
     },
     email::{Email, EmailId},
+    email_commands::{Claim, Confirm, EmailError, Holder, Lapse, Release, is_address},
     events::{EmailEvent, PasswordHash, UserEvent},
     mailed::{LinkKey, Purpose},
     postal::PostalAddress,

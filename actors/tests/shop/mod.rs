@@ -161,7 +161,7 @@ pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Op
     }
 }
 
-pub fn links() -> MailLinks {
+pub(crate) fn links() -> MailLinks {
     let key = actors::users::LinkKey::new([0; 32]);
     MailLinks { key, shop: "https://shop.example".to_owned() }
 }
