@@ -136,14 +136,12 @@ place() {
 
 line() { printf '{"sku":"%s","quantity":%s}' "$1" "$2"; }
 
-# has_mail ORDER ADDRESS: exactly one mail about the order went to the address. Two is a failure, and
-# no waiting mends it.
-has_mail() {
-  local count
-  count=$(python3 - "$1" "$2" <<'PYTHON'
+# mails ADDRESS: what was mailed to the address, one mail a line, as JSON strings.
+mails() {
+  python3 - "$1" <<'PYTHON'
 import email, email.policy, json, os, pathlib, sys, urllib.parse, urllib.request
 
-order, address = sys.argv[1:]
+address = sys.argv[1]
 
 def from_folder():
     for file in (pathlib.Path(os.environ["CALLBOARD_DATA"]) / "mail").glob("*.eml"):
@@ -161,12 +159,27 @@ def from_mailpit(api):
         yield " ".join(to["Address"] for to in mail["To"]), f"{mail['Subject']} {mail['Text']}"
 
 api = os.environ.get("MAIL_API", "").rstrip("/")
-mails = from_mailpit(api) if api else from_folder()
-print(sum(address in to and order in text for to, text in mails))
+for to, text in from_mailpit(api) if api else from_folder():
+    if address in to:
+        print(json.dumps(text))
 PYTHON
-  ) || fail "the mails cannot be read"
+}
+
+# has_mail ORDER ADDRESS: exactly one mail about the order went to the address. Two is a failure, and
+# no waiting mends it.
+has_mail() {
+  local count
+  mails "$2" >"$work/mails" || fail "the mails cannot be read"
+  count=$(grep --count --fixed-strings "$1" "$work/mails" || true)
   ((count < 2)) || fail "$count mails about $1, and not one"
   ((count == 1))
+}
+
+# has_link PAGE ADDRESS: a mail to the address leads to the page; its token is then in $link.
+has_link() {
+  mails "$2" >"$work/mails" || fail "the mails cannot be read"
+  link=$(grep --only-matching "/$1#[A-Za-z0-9._-]*" "$work/mails" | tail -n 1 | sed 's/.*#//')
+  [[ -n $link ]]
 }
 
 # event_names: the names of the events read so far.
@@ -266,6 +279,24 @@ expect 201 'b["status"] == "cancelled" and "declined" in json.dumps(b["reason"])
 declined=$(evaluate 'b["id"]')
 within 20 "the mug that was held for it is released: 3 left, 2 held" stock_is "$mug" 3 2
 within 30 "the buyer was told by mail, once" has_mail "$declined" "buyer-$run@example.com"
+
+step "Her account"
+within 30 "a link to confirm her address was mailed" has_link verify "buyer-$run@example.com"
+ask POST /v1/verifications "" "{\"token\":\"$link\"}"
+[[ $status == 204 ]] || fail "the link is not good: status $status"
+ask GET /v1/users/me "$buyer_token"
+expect 200 'b["is_verified"]' "it is confirmed"
+log_in buyer
+refresh_token=$(evaluate 'b["refresh_token"]')
+ask POST /v1/sessions/refresh "" "{\"refresh_token\":\"$refresh_token\"}"
+expect 200 'b["token"] and b["refresh_token"] != old' "a second session goes on" old="$refresh_token"
+second_token=$(evaluate 'b["token"]')
+ask DELETE /v1/sessions/current "$second_token"
+[[ $status == 204 ]] || fail "she cannot log out: status $status"
+ask GET /v1/users/me "$second_token"
+expect 401 'b["error"]["code"] == "UNAUTHORIZED"' "once logged out, its token is good no more"
+ask GET /v1/users/me "$buyer_token"
+expect 200 'b["id"] == id' "the first session is not touched by it" id="$buyer"
 
 step "Somebody else"
 register stranger
