@@ -56,15 +56,58 @@ fn users_stay_as_they_are() {
     let register = json!([
         {"name": "Ann", "address": "ann@example.org", "email": "e-1", "password_hash": hash},
     ]);
-    let profile = |roles: Value| json!([{"id": "u-1", "name": "Ann", "address": "ann@example.org", "roles": roles}]);
+    let home = json!({
+        "name": "Ann", "street": "1 High Street", "postcode": "AB1 2CD", "town": "Leeds", "country": "GB",
+    });
+    let profile = |roles: Value| {
+        let new = json!({"id": "u-1", "name": "Ann", "address": "ann@example.org", "roles": roles});
+        let mut whole = new.clone();
+        whole["is_verified"] = json!(true);
+        whole["is_disabled"] = json!(true);
+        whole["addresses"] = json!([home]);
+        json!([new, whole])
+    };
     let both = profile(json!(["customer", "admin"]));
-    let credentials = json!([{"password_hash": hash, "roles": ["customer", "staff"]}]);
-    frozen::<User>(&["registered", "role_granted.2"])
+    let credentials = json!([
+        {"password_hash": hash, "roles": ["customer", "staff"]},
+        {"password_hash": hash, "roles": ["customer"], "is_disabled": true},
+    ]);
+    let addresses = json!([{"addresses": [home]}]);
+    let session = json!([{"session": "s-1"}]);
+    let number = json!([{"number": 1}]);
+    let reset = json!([{"number": 1, "password_hash": hash}]);
+    let rehash = json!([{"old_hash": hash, "password_hash": hash}]);
+    let change = json!([{"old_hash": hash, "password_hash": hash, "keep": "s-1"}]);
+    let open = json!([{"session": "s-1", "client": "curl/8"}]);
+    let refresh = json!([{"session": "s-1", "generation": 1}]);
+    let refreshed = json!([
+        [{"next": {"generation": 2}}, ["customer"]],
+        ["closed", ["customer"]],
+        ["reused", ["customer"]],
+    ]);
+    let listed = json!([[{"id": "s-1", "client": "curl/8", "opened_at": 5, "refreshed_at": 6}]]);
+    frozen::<User>(&["registered", "role_granted.2", "session_opened", "verified"])
         .command::<users::Register>(samples(register), samples(profile(json!(["customer"]))))
         .command::<users::Grant>(samples(json!([{"role": "admin"}])), samples(both.clone()))
         .command::<users::Revoke>(samples(json!([{"role": "staff"}])), samples(both.clone()))
-        .command([users::Show {}], samples(both))
+        .command([users::Show {}], samples(both.clone()))
         .command([users::ShowCredentials {}], samples(credentials))
+        .command::<users::Rename>(samples(json!([{"name": "Anna"}])), samples(both.clone()))
+        .command::<users::SetPostalAddresses>(samples(addresses), samples(both.clone()))
+        .command([users::Disable {}], samples(both.clone()))
+        .command([users::Enable {}], samples(both))
+        .command([users::RequestVerification {}], [()])
+        .command::<users::Verify>(samples(number), [()])
+        .command([users::RequestReset {}], [()])
+        .command::<users::ResetPassword>(samples(reset), [()])
+        .command::<users::ChangePassword>(samples(change), [()])
+        .command::<users::Rehash>(samples(rehash), [()])
+        .command::<users::OpenSession>(samples(open), samples(json!([["customer"]])))
+        .command::<users::RefreshSession>(samples(refresh), samples(refreshed))
+        .command::<users::CloseSession>(samples(session.clone()), [()])
+        .command([users::CloseSessions {}], [1])
+        .command([users::ListSessions {}], samples(listed))
+        .command::<users::CheckSession>(samples(session), samples(json!([["customer"], null])))
         .check();
 }
 

@@ -59,6 +59,7 @@ impl Shop {
             keys: path("keys"),
             issuer: "bench".to_owned(),
             audience: "bench".to_owned(),
+            trusted_proxies: Vec::new(),
         };
         let edge = Edge::new(bus.clone(), &config)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -1,6 +1,6 @@
 //! Settings that several commands share. Each is a flag, or a variable of the environment.
 
-use std::{io::IsTerminal, path::PathBuf, time::Duration};
+use std::{io::IsTerminal, net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use bus::{Bus, Connect, Error};
@@ -174,11 +174,21 @@ impl DataFolder {
     }
 }
 
+/// Who is in front of the edge.
+#[derive(Debug, Args)]
+pub(crate) struct Proxies {
+    /// Proxies in front of the edge, by IP address: their X-Forwarded-For says where a request comes
+    /// from. Who guesses passwords is slowed by that address.
+    #[arg(long, env = "CALLBOARD_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<IpAddr>,
+}
+
 /// How the edge signs: as this shop, for this shop.
-pub(crate) fn edge_config(data: &DataFolder) -> edge::Config {
+pub(crate) fn edge_config(data: &DataFolder, proxies: Proxies) -> edge::Config {
     edge::Config {
         keys: data.keys(),
         issuer: "callboard".to_owned(),
         audience: "callboard".to_owned(),
+        trusted_proxies: proxies.trusted_proxies,
     }
 }

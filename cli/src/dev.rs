@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::sleep};
 use tracing::{error, warn};
 
 use crate::{
-    config::{DataFolder, Fitness, edge_config},
+    config::{DataFolder, Fitness, Proxies, edge_config},
     outside::Mail,
 };
 
@@ -49,6 +49,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     mail: Mail,
+
+    #[command(flatten)]
+    proxies: Proxies,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -69,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let outside = arguments.mail.outside(&arguments.data)?;
     let host = actors::host(bus.clone(), &Role::ALL, outside).rows_in(arguments.data.rows());
     let running = host.start().await?;
-    let edge = Edge::new(bus, &edge_config(&arguments.data))?;
+    let edge = Edge::new(bus, &edge_config(&arguments.data, arguments.proxies))?;
     let listener = listen(arguments.listen).await?;
     let address = format!("http://{}", listener.local_addr()?);
     arguments.data.write_addresses(&url, monitor.as_deref().unwrap_or_default(), &address)?;

@@ -18,7 +18,7 @@ use crate::{
     Edge,
     body::Json,
     error::ApiError,
-    extract::{CurrentUser, Peer},
+    extract::{CurrentUser, Origin},
     observe::Trace,
     passwords::Password,
     users::Address,
@@ -87,13 +87,13 @@ async fn request_verification(
 async fn request_reset(
     State(edge): State<Edge>,
     trace: Trace,
-    Peer(peer): Peer,
+    Origin(origin): Origin,
     Json(Resetting { email }): Json<Resetting>,
 ) -> Result<StatusCode, ApiError> {
     let address = Address::parse(&email).map_err(|why| ApiError::invalid("email", why))?;
     let email = edge.email_key().email_id(&address);
     // Counted as tries are, and never taken back: nobody fills another's mailbox from here.
-    drop(edge.resets().enter(email.as_str(), peer)?);
+    drop(edge.resets().enter(email.as_str(), origin)?);
     // Not waited for: the time would tell whether there is an account.
     tokio::spawn(async move {
         let holder = edge.bus().actor(&email).ask(Holder {}).trace(trace.as_str()).await;
@@ -132,20 +132,27 @@ async fn reset_password(
 async fn change_password(
     State(edge): State<Edge>,
     trace: Trace,
-    Peer(peer): Peer,
+    Origin(origin): Origin,
     user: CurrentUser,
     Json(Changing { old_password, password }): Json<Changing>,
 ) -> Result<StatusCode, ApiError> {
     password.check_length()?;
-    let attempt = edge.guesses().enter(user.id.as_str(), peer)?;
-    let asked = edge.bus().actor(&user.id).ask(ShowCredentials {});
-    let old_hash = asked.trace(trace.as_str()).await?.password_hash;
-    if !edge.passwords().verify(old_password, Some(old_hash.clone())).await? {
-        let message = "this is not your password";
-        let wrong = ApiError::new(StatusCode::FORBIDDEN, "BAD_CREDENTIALS", message);
-        return Err(wrong.at("old_password"));
-    }
-    attempt.succeeded();
+    let attempt = edge.guesses().enter(user.id.as_str(), origin)?;
+    let old_hash = match own_hash(&edge, &trace, &user, old_password).await {
+        Ok(Some(old_hash)) => {
+            attempt.succeeded();
+            old_hash
+        }
+        Ok(None) => {
+            let message = "this is not your password";
+            let wrong = ApiError::new(StatusCode::FORBIDDEN, "BAD_CREDENTIALS", message);
+            return Err(wrong.at("old_password"));
+        }
+        Err(error) => {
+            attempt.withdrawn();
+            return Err(error);
+        }
+    };
     let salt = edge.email_key().salt(user.id.as_str(), password.expose());
     let password_hash = edge.passwords().hash(password, salt).await?;
     let change = ChangePassword { old_hash, password_hash, keep: user.session.clone() };
@@ -153,6 +160,19 @@ async fn change_password(
     asked.trace(trace.as_str()).await?;
     edge.logins().forget_all();
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The hash of the user's password, if this is it.
+async fn own_hash(
+    edge: &Edge,
+    trace: &Trace,
+    user: &CurrentUser,
+    password: Password,
+) -> Result<Option<String>, ApiError> {
+    let asked = edge.bus().actor(&user.id).ask(ShowCredentials {});
+    let hash = asked.trace(trace.as_str()).await?.password_hash;
+    let is_right = edge.passwords().verify(password, Some(hash.clone())).await?;
+    Ok(is_right.then_some(hash))
 }
 
 fn no_link() -> ApiError {

@@ -91,13 +91,32 @@ impl FromRequestParts<Edge> for Admin {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-impl<S: Sync> FromRequestParts<S> for Peer {
+/// The address a request comes from: our peer's, or what a trusted proxy says of its own peer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin(pub(crate) IpAddr);
+
+impl FromRequestParts<Edge> for Origin {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let peer = parts.extensions.get::<Self>().copied();
-        peer.ok_or_else(|| ApiError::internal("a request without a connection"))
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, ApiError> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        let Peer(peer) = peer.ok_or_else(|| ApiError::internal("a request without a peer"))?;
+        let said = parts.headers.get_all("x-forwarded-for").iter();
+        let said: Vec<&str> = said.filter_map(|said| said.to_str().ok()).collect();
+        Ok(Self(origin(peer, &said.join(","), edge.trusted_proxies())))
     }
+}
+
+/// Goes back along `forwarded_for` as long as those who say so are trusted.
+fn origin(peer: IpAddr, forwarded_for: &str, trusted: &[IpAddr]) -> IpAddr {
+    let mut origin = peer;
+    for said in forwarded_for.rsplit(',') {
+        match said.trim().parse::<IpAddr>() {
+            Ok(before) if trusted.contains(&origin) => origin = before.to_canonical(),
+            _ => break,
+        }
+    }
+    origin
 }
 
 /// The `Idempotency-Key` header, if it was sent.
@@ -171,6 +190,22 @@ impl<A, S: Send + Sync> FromRequestParts<S> for PathId<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let (client, proxy, outer) = (ip("203.0.113.9"), ip("10.0.0.1"), ip("10.0.0.2"));
+        let said = "198.51.100.1, 203.0.113.9, 10.0.0.2";
+        assert_eq!(origin(proxy, said, &[]), proxy, "nobody is trusted");
+        assert_eq!(origin(client, said, &[proxy]), client, "a client says what it likes");
+        assert_eq!(origin(proxy, said, &[proxy]), outer);
+        assert_eq!(
+            origin(proxy, said, &[proxy, outer]),
+            client,
+            "what was there before is a claim"
+        );
+        assert_eq!(origin(proxy, "garbage", &[proxy]), proxy);
+    }
 
     #[test]
     fn a_clients_key_is_kept_apart_from_others() {

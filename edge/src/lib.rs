@@ -39,7 +39,7 @@ mod users;
 
 mod serve;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc};
 
 use actors::users::LinkKey;
 use axum::{Router, middleware};
@@ -74,6 +74,8 @@ pub struct Config {
     pub issuer: String,
     /// Whom they are for.
     pub audience: String,
+    /// Proxies in front of the edge, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// All that the handlers share: a cheap handle.
@@ -92,6 +94,7 @@ struct Shared {
     guesses: Throttle,
     resets: Throttle,
     passwords: Passwords,
+    trusted_proxies: Vec<IpAddr>,
     readiness: Readiness,
     streams: Streams,
     stopping: CancellationToken,
@@ -120,6 +123,7 @@ impl Edge {
             guesses: Throttle::new(),
             resets: Throttle::new(),
             passwords: Passwords::new(),
+            trusted_proxies: config.trusted_proxies.clone(),
             readiness: Readiness::default(),
             streams: Streams::default(),
             stopping: CancellationToken::new(),
@@ -163,6 +167,10 @@ impl Edge {
 
     fn passwords(&self) -> &Passwords {
         &self.shared.passwords
+    }
+
+    fn trusted_proxies(&self) -> &[IpAddr] {
+        &self.shared.trusted_proxies
     }
 
     fn readiness(&self) -> &Readiness {

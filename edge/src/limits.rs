@@ -101,6 +101,10 @@ pub(crate) const GUESSES_FREE_PER_ADDRESS: u32 = 50;
 /// Longest delay after a wrong password.
 pub(crate) const GUESS_DELAY_MAX: Duration = Duration::from_secs(60);
 
+/// Longest delay after a wrong password for another account from the same address: people who share
+/// one must not wait for each other.
+pub(crate) const GUESS_DELAY_MAX_PER_ADDRESS: Duration = Duration::from_secs(1);
+
 /// After this long without another try, earlier ones are forgotten.
 pub(crate) const GUESSES_FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
 

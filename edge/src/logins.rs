@@ -3,8 +3,6 @@
 //! So logging out and a change of roles count everywhere within [`SESSION_FRESH_FOR`], although
 //! access tokens live for minutes. While nobody can be asked, a token counts as what it says.
 
-use std::time::Duration;
-
 use actors::users::{CheckSession, SessionId, UserError, UserId, UserRole};
 use bus::{AskError, Bus};
 use quick_cache::sync::Cache;
@@ -34,7 +32,7 @@ impl Logins {
     /// How `session` of `user` stands, or stood a moment ago.
     pub(crate) async fn standing(&self, bus: &Bus, user: &UserId, session: &SessionId) -> Standing {
         if let Some((at, standing)) = self.0.get(session)
-            && at.elapsed() < fresh_for(&standing)
+            && at.elapsed() < SESSION_FRESH_FOR
         {
             return standing;
         }
@@ -59,13 +57,5 @@ impl Logins {
     /// Forgets all, because many changed here.
     pub(crate) fn forget_all(&self) {
         self.0.clear();
-    }
-}
-
-/// A closed session stays so.
-fn fresh_for(standing: &Standing) -> Duration {
-    match standing {
-        Standing::Open(_) | Standing::Unknown => SESSION_FRESH_FOR,
-        Standing::Closed => Duration::MAX,
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     Edge,
     body::Json,
     error::ApiError,
-    extract::{CurrentUser, IdempotencyKey, PathId, Peer},
+    extract::{CurrentUser, IdempotencyKey, Origin, PathId},
     observe::Trace,
     passwords::{Password, Passwords},
     refresh::RefreshToken,
@@ -86,12 +86,12 @@ impl fmt::Debug for SessionShown {
 async fn open(
     State(edge): State<Edge>,
     trace: Trace,
-    Peer(peer): Peer,
+    Origin(origin): Origin,
     key: IdempotencyKey,
     headers: HeaderMap,
     Json(body): Json<Opening>,
 ) -> Result<(StatusCode, Answer<SessionShown>), ApiError> {
-    let user = authenticate(&edge, &trace, peer, body).await?;
+    let user = authenticate(&edge, &trace, origin, body).await?;
     let opening = OpenSession { session: session_id(&user, &key), client: client(&headers) };
     let session = opening.session.clone();
     let asked = edge.bus().actor(&user).ask(opening).principal(user.as_str());
@@ -104,26 +104,46 @@ async fn open(
 async fn authenticate(
     edge: &Edge,
     trace: &Trace,
-    peer: IpAddr,
+    origin: IpAddr,
     Opening { email, password }: Opening,
 ) -> Result<UserId, ApiError> {
     // What cannot be an address has no account either.
     let address = Address::parse(&email).map_err(|_| bad_credentials())?;
-    let attempt = edge.guesses().enter(edge.email_key().email_id(&address).as_str(), peer)?;
-    let (user, found) = credentials(edge, trace, &address).await?;
-    let hash = found.as_ref().map(|found| found.password_hash.clone());
-    if !edge.passwords().verify(password.clone(), hash).await? {
-        return Err(bad_credentials());
-    }
-    attempt.succeeded();
-    let Some(found) = found else { return Err(bad_credentials()) };
+    let attempt = edge.guesses().enter(edge.email_key().email_id(&address).as_str(), origin)?;
+    let (user, found) = match checked(edge, trace, &address, &password).await {
+        Ok((user, Some(found))) => {
+            attempt.succeeded();
+            (user, found)
+        }
+        Ok((_, None)) => return Err(bad_credentials()),
+        Err(error) => {
+            attempt.withdrawn();
+            return Err(error);
+        }
+    };
     if found.is_disabled {
         return Err(UserError::Disabled.into());
     }
     if Passwords::is_outdated(&found.password_hash) {
-        rehash(edge, trace, &user, password, found.password_hash).await?;
+        // Who has the right password comes in, even if this cannot be done now.
+        if let Err(error) = rehash(edge, trace, &user, password, found.password_hash).await {
+            tracing::warn!(%trace, %user, ?error, "a password's hash was not renewed");
+        }
     }
     Ok(user)
+}
+
+/// The user with this address, and its credentials if `password` is its.
+async fn checked(
+    edge: &Edge,
+    trace: &Trace,
+    address: &Address,
+    password: &Password,
+) -> Result<(UserId, Option<Credentials>), ApiError> {
+    let (user, found) = credentials(edge, trace, address).await?;
+    let hash = found.as_ref().map(|found| found.password_hash.clone());
+    let is_right = edge.passwords().verify(password.clone(), hash).await?;
+    Ok((user, found.filter(|_| is_right)))
 }
 
 /// Stores the password's hash at today's cost, now that the password is at hand.

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use crate::{
     error::ApiError,
     limits::{
-        GUESS_DELAY_MAX, GUESSERS_REMEMBERED_MAX, GUESSES_FORGOTTEN_AFTER, GUESSES_FREE,
-        GUESSES_FREE_PER_ADDRESS,
+        GUESS_DELAY_MAX, GUESS_DELAY_MAX_PER_ADDRESS, GUESSERS_REMEMBERED_MAX,
+        GUESSES_FORGOTTEN_AFTER, GUESSES_FREE, GUESSES_FREE_PER_ADDRESS,
     },
 };
 
@@ -66,7 +66,9 @@ impl Throttle {
         // One after the other, and always in this order, so that two tries cannot wait in a circle.
         let mut address = by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let mut account = by_account.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = address.wait(GUESSES_FREE_PER_ADDRESS, now).max(account.wait(GUESSES_FREE, now));
+        let wait = address
+            .wait(GUESSES_FREE_PER_ADDRESS, GUESS_DELAY_MAX_PER_ADDRESS, now)
+            .max(account.wait(GUESSES_FREE, GUESS_DELAY_MAX, now));
         if !wait.is_zero() {
             return Err(ApiError::throttled(wait));
         }
@@ -78,6 +80,14 @@ impl Throttle {
 }
 
 impl Try {
+    /// It came to nothing through no fault of the client's, and counts for nothing.
+    pub(crate) fn withdrawn(self) {
+        for tries in [self.account, self.address] {
+            let mut tries = tries.lock().unwrap_or_else(PoisonError::into_inner);
+            tries.failed = tries.failed.saturating_sub(1);
+        }
+    }
+
     /// It was no guess: its account begins anew, its address has one fewer.
     pub(crate) fn succeeded(self) {
         self.account.lock().unwrap_or_else(PoisonError::into_inner).failed = 0;
@@ -103,8 +113,8 @@ impl<K: Hash + Eq + Clone> Tally<K> {
 }
 
 impl Tries {
-    fn wait(&self, free: u32, now: Instant) -> Duration {
-        self.delay(free).saturating_sub(now.duration_since(self.last))
+    fn wait(&self, free: u32, most: Duration, now: Instant) -> Duration {
+        self.delay(free).min(most).saturating_sub(now.duration_since(self.last))
     }
 
     fn count(&mut self, now: Instant) {
@@ -117,7 +127,7 @@ impl Tries {
     fn delay(&self, free: u32) -> Duration {
         match self.failed.checked_sub(free) {
             None => Duration::ZERO,
-            Some(over) => Duration::from_secs(1 << over.min(16)).min(GUESS_DELAY_MAX),
+            Some(over) => Duration::from_secs(1 << over.min(16)),
         }
     }
 }
@@ -154,12 +164,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_comes_to_nothing_counts_for_nothing() {
+        let throttle = Throttle::new();
+        for _ in 0..2 * GUESSES_FREE {
+            throttle.enter("ann", HERE).expect("none counted").withdrawn();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn many_accounts_from_one_address_are_slowed_too() {
         let throttle = Throttle::new();
         for n in 0..GUESSES_FREE_PER_ADDRESS {
             drop(throttle.enter(&format!("user-{n}"), HERE).expect("free"));
         }
         assert!(throttle.enter("one more", HERE).is_err());
+        advance(GUESS_DELAY_MAX_PER_ADDRESS).await;
+        throttle.enter("a neighbour", HERE).expect("one a second").succeeded();
         assert!(throttle.enter("one more", ELSEWHERE).is_ok());
         advance(GUESSES_FORGOTTEN_AFTER + Duration::from_secs(1)).await;
         assert!(throttle.enter("one more", HERE).is_ok());

@@ -137,6 +137,7 @@ pub struct Credentials {
     /// What the user may do.
     pub roles: BTreeSet<UserRole>,
     /// Whether the user may not log in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_disabled: bool,
 }
 

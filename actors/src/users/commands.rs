@@ -88,11 +88,13 @@ pub struct Profile {
     /// What the user may do.
     pub roles: BTreeSet<UserRole>,
     /// Whether the address was shown to be the user's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_verified: bool,
     /// Whether the user may not log in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_disabled: bool,
     /// Where parcels reach the user, the preferred address first.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<PostalAddress>,
 }
 

@@ -129,7 +129,7 @@ impl Shop {
         .await;
     }
 
-    /// The mails that left, as texts, once there are as many.
+    /// The mails about orders that left, as texts, once there are as many.
     pub(crate) async fn mails(&self, number: usize) -> Vec<String> {
         let folder = self.folder.path().join("mail");
         eventually(&format!("{number} mails"), async || {
@@ -138,8 +138,9 @@ impl Shop {
                 .map(|file| file.unwrap().path())
                 .filter(|path| path.extension().is_some_and(|end| end == "eml"))
                 .collect();
-            let read = || files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
-            (files.len() == number).then(read)
+            let texts = files.iter().map(|path| std::fs::read_to_string(path).unwrap());
+            let texts: Vec<String> = texts.filter(|text| text.contains("Your order")).collect();
+            (texts.len() == number).then_some(texts)
         })
         .await
     }

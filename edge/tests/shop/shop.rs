@@ -8,7 +8,7 @@ use std::{
 
 use actors::{MailLinks, Mailer, Outside, Role, SimulatedGateway};
 use bus::{Bus, Connect, Running};
-use edge::{Config, Edge};
+use edge::Edge;
 use nats_server::TestServer;
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -70,8 +70,7 @@ impl Shop {
         let outside = Outside { gateway: SimulatedGateway::default(), mailer, links };
         let host = actors::host(self.bus.clone(), &Role::ALL, outside);
         let actors = host.rows_in(self.rows()).start().await.expect("the actors start");
-        let config =
-            Config { keys: self.keys(), issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned() };
+        let config = crate::tokens::config(&self.keys());
         let edge = Edge::new(self.bus.clone(), &config).expect("the edge starts");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         self.url = format!("http://{}", listener.local_addr().expect("bound"));

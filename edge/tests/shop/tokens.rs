@@ -7,6 +7,16 @@ use serde_json::{Value, json};
 
 use crate::shop::{AUDIENCE, ISSUER, Shop};
 
+/// An edge with the keys in this folder.
+pub(crate) fn config(keys: &Path) -> edge::Config {
+    edge::Config {
+        keys: keys.to_owned(),
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        trusted_proxies: Vec::new(),
+    }
+}
+
 pub(crate) fn claims(user: &str, roles: &[&str]) -> Value {
     let now = jsonwebtoken::get_current_timestamp();
     json!({
@@ -27,11 +37,7 @@ pub(crate) fn signed(keys: &Path, claims: &Value) -> String {
 async fn nothing_of_ones_own_without_a_valid_token() {
     let shop = Shop::open().await;
     let other_folder = tempfile::tempdir().expect("a folder");
-    let config = edge::Config {
-        keys: other_folder.path().to_owned(),
-        issuer: ISSUER.to_owned(),
-        audience: AUDIENCE.to_owned(),
-    };
+    let config = config(other_folder.path());
     edge::Edge::new(shop.bus.clone(), &config).expect("another edge, with another key");
 
     let good = claims("u-1", &["customer"]);
