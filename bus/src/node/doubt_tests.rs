@@ -45,6 +45,14 @@ enum Fault {
     Late,
     /// As late, and the caller has waited for it before.
     Slow,
+    /// The journal does not take it.
+    Refused,
+    /// Nor this, which is larger than the server allows.
+    TooLarge,
+    /// It is lost, and nobody can look whether it is.
+    Unseen,
+    /// Nothing can be read.
+    Unreadable,
 }
 
 const SLOW: Duration = Duration::from_secs(1);
@@ -68,6 +76,12 @@ impl Doubtful {
         match fault {
             Fault::None => self.inner.append(shard, id, expected, commit).await,
             Fault::Lost => Err(AppendError::Unknown),
+            Fault::Refused => Err(AppendError::Refused("on purpose".into())),
+            Fault::TooLarge => Err(AppendError::TooLarge),
+            Fault::Unseen | Fault::Unreadable => {
+                *self.fault.lock().expect("whole") = Fault::Unreadable;
+                Err(AppendError::Unknown)
+            }
             Fault::AckLost => {
                 self.inner.append(shard, id, expected, commit).await.expect("it is stored");
                 Err(AppendError::Unknown)
@@ -137,6 +151,9 @@ impl Journal for Doubtful {
         shard: &'a Shard,
         id: &'a str,
     ) -> BoxFuture<'a, Result<Option<Entry>, ReadError>> {
+        if *self.fault.lock().expect("whole") == Fault::Unreadable {
+            return Box::pin(async { Err(ReadError("on purpose".into())) });
+        }
         self.inner.last(shard, id)
     }
 
@@ -291,6 +308,29 @@ async fn what_may_still_be_stored_is_never_called_refused() {
     // Asked again, it tells what did.
     let again = carry_out(&home, &id, &mut presence, &command).await;
     assert_eq!(total(&again), 5);
+}
+
+#[tokio::test]
+async fn what_was_not_stored_is_in_no_later_state() {
+    let (_server, doubtful, home) = doubtful().await;
+    for (fault, status) in [
+        (Fault::Refused, Status::Unavailable),
+        (Fault::TooLarge, Status::TooLarge),
+        (Fault::Unseen, Status::Expired),
+    ] {
+        let id = Id::<Tally>::derived("t", &[&format!("{fault:?}")]);
+        let mut presence = Presence::Absent { trust_replicas: true };
+        let first = carry_out(&home, &id, &mut presence, &add(1, &Key::random())).await;
+        assert_eq!(total(&first), 1);
+        *doubtful.fault.lock().expect("whole") = fault;
+        let mut lost = add(10, &Key::random());
+        lost.deadline = deadline(Some(Duration::from_millis(100)));
+        let failure = carry_out(&home, &id, &mut presence, &lost).await.outcome.expect_err("lost");
+        assert_eq!(failure.status, status, "{failure}");
+        *doubtful.fault.lock().expect("whole") = Fault::None;
+        let next = carry_out(&home, &id, &mut presence, &add(100, &Key::random())).await;
+        assert_eq!(total(&next), 101, "{fault:?}");
+    }
 }
 
 #[tokio::test]

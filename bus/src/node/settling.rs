@@ -52,7 +52,7 @@ impl<A: Actor> Activation<A> {
         }
         let (stored, mut loss) = self.append(home, &draft).await;
         let (mut stored, is_any_stored) = (stored.iter(), !stored.is_empty());
-        let mut settled = Settled::default();
+        let mut settled = Settled { is_ahead: loss.is_some(), ..Settled::default() };
         // Whether the step comes behind the last that is stored.
         let mut is_behind = !is_any_stored;
         for Step { pending, what } in draft.steps {
@@ -201,7 +201,7 @@ impl<T> Pending<T> {
 
 impl<T> Default for Settled<T> {
     fn default() -> Self {
-        Self { answered: Vec::new(), again: Vec::new() }
+        Self { answered: Vec::new(), again: Vec::new(), is_ahead: false }
     }
 }
 

@@ -83,6 +83,8 @@ pub(super) struct Settled<T> {
     pub(super) answered: Vec<(Pending<T>, Answer)>,
     /// To be decided again, on another state.
     pub(super) again: Vec<Pending<T>>,
+    /// The state includes what is not stored, whatever its senders were told.
+    pub(super) is_ahead: bool,
 }
 
 /// Pause before deciding again after the `count`-th lost race: the first comes at once.
@@ -151,7 +153,7 @@ impl<A: Actor> Presence<A> {
         let is_broken = draft.is_broken;
         let settled = activation.settle(home, draft).await;
         answered.extend(settled.answered);
-        if is_broken || !settled.again.is_empty() {
+        if is_broken || settled.is_ahead || !settled.again.is_empty() {
             *self = Self::Absent { trust_replicas: false };
         }
         if let Some(first) = settled.again.first() {
