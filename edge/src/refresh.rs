@@ -74,7 +74,7 @@ mod tests {
             generation: 7,
         };
         let text = key.sign(&token);
-        assert_eq!(key.read(&text), Some(token.clone()));
+        assert_eq!(key.read(&text), Some(token));
         assert_eq!(RefreshKey::new([4; 32]).read(&text), None, "another's key");
         for bad in [
             text.replace(".7.", ".8."),

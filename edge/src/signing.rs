@@ -97,7 +97,7 @@ impl SigningKeys {
     }
 }
 
-/// Makes a key that signs once [`SIGNING_KEY_LEAD`] is over, and removes those that have signed
+/// Makes a key that signs after two minutes, and removes those that have signed
 /// nothing that could still be in force. Gives the names of both.
 ///
 /// # Errors

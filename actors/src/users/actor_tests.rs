@@ -259,7 +259,7 @@ fn a_session_goes_on_by_numbers_and_reuse_closes_it() {
         .when(refresh(0))
         .replies((Refreshed::Next { generation: 1 }, customer()))
         .then([]);
-    given::<User>(gone_on.clone())
+    given::<User>(gone_on)
         .at(at(16))
         .when(refresh(0))
         .replies((Refreshed::Reused, customer()))

@@ -10,11 +10,8 @@ use super::{Confirm, User, UserEvent};
 
 /// Who has registered keeps the address.
 pub(crate) fn on_user(user: &Recorded<User>, then: &mut Then) {
-    match &user.event {
-        UserEvent::Registered { email, .. } => {
-            then.ask(email, &Confirm { user: user.id.clone() });
-        }
-        _ => {}
+    if let UserEvent::Registered { email, .. } = &user.event {
+        then.ask(email, &Confirm { user: user.id.clone() });
     }
 }
 
