@@ -65,6 +65,11 @@ impl Story {
         self.events("order").filter(|(_, name, _)| *name == how).map(|(id, ..)| id).collect()
     }
 
+    fn registered(&self) -> BTreeSet<&str> {
+        let users = self.events("user").filter(|(_, name, _)| *name == "registered");
+        users.map(|(id, ..)| id).collect()
+    }
+
     /// Whether nothing is under way any more: every order ended, only confirmed ones hold
     /// stock, every letter left.
     pub(crate) fn is_settled(&self, history: &History) -> bool {
@@ -74,7 +79,8 @@ impl Story {
         let stock = self.stock();
         let holds = stock.values().all(|s| s.held.keys().all(|o| confirmed.contains(o.as_str())));
         let letters = |event| self.events("notice").filter(|(_, name, _)| *name == event).count();
-        let all_told = letters("queued") >= outcomes.len() && letters("sent") == letters("queued");
+        let occasions = outcomes.len() + self.registered().len();
+        let all_told = letters("queued") >= occasions && letters("sent") == letters("queued");
         let payments = |event| self.events("payment").filter(|(_, n, _)| *n == event).count();
         let all_paid = payments("requested") == payments("captured") + payments("declined")
             && payments("refund_due") == self.refunded();
@@ -274,7 +280,7 @@ impl Story {
         self.found.extend(found);
     }
 
-    /// One letter for each order's end, which left under one name.
+    /// One letter for each order's end and each user's address, which left under one name.
     fn check_letters(&mut self, outbox: &Outbox) {
         let mut letters: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut notices = BTreeSet::new();
@@ -283,15 +289,21 @@ impl Story {
                 && let Some((letter, facts)) =
                     fields["letter"].as_object().and_then(|m| m.iter().next())
             {
-                let order = facts["order"].as_str().unwrap_or_default().to_owned();
-                *letters.entry((order, letter.clone())).or_default() += 1;
+                let about = facts["order"].as_str().or(fields["user"].as_str());
+                let about = about.unwrap_or_default().to_owned();
+                *letters.entry((about, letter.clone())).or_default() += 1;
                 notices.insert(id.to_owned());
             }
         }
         let mut found = Vec::new();
-        for ((order, letter), count) in &letters {
+        for ((about, letter), count) in &letters {
             if *count != 1 {
-                found.push(format!("order/{order}: the letter {letter} was queued {count} times"));
+                found.push(format!("{about}: the letter {letter} was queued {count} times"));
+            }
+        }
+        for user in self.registered() {
+            if !letters.contains_key(&(user.to_owned(), "verify_address".to_owned())) {
+                found.push(format!("user/{user} has registered, and has no link to confirm it"));
             }
         }
         for order in self.ended("confirmed") {

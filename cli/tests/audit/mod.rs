@@ -224,15 +224,15 @@ impl Story {
         }
     }
 
-    /// One letter for each order's end, sent once, in one mail.
+    /// One letter for each order's end and each user's address, sent once, in one mail.
     fn check_letters(&self, mails: &[String]) {
         let mut letters: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut notices = BTreeSet::new();
         for (id, name, fields) in self.events("notice") {
             if name == "queued" {
                 let (letter, facts) = fields["letter"].as_object().unwrap().iter().next().unwrap();
-                let order = facts["order"].as_str().unwrap().to_owned();
-                *letters.entry((order, letter.clone())).or_default() += 1;
+                let about = facts["order"].as_str().or(fields["user"].as_str()).unwrap().to_owned();
+                *letters.entry((about, letter.clone())).or_default() += 1;
                 assert!(notices.insert(format!("{id}.eml")), "{id} was queued twice");
             }
         }
