@@ -10,9 +10,9 @@ use crate::TransferId;
 /// The id of an account.
 pub type AccountId = Id<Account>;
 
-/// A person looks at what takes more than this at once, in cents,
+/// A person looks at what takes more than this at once, in cents.
 pub const SUSPICIOUS: u64 = 1_000_000;
-/// and at whatever takes more after so many withdrawals within an hour.
+/// A person looks at whatever takes more after so many withdrawals within an hour.
 pub const OFTEN: usize = 5;
 const LATELY: Duration = Duration::from_secs(3_600);
 

@@ -21,7 +21,7 @@ pub struct Terms {
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Begun,
-    /// A person is to look at it,
+    /// A person is to look at it.
     Held,
     /// A person did, and it goes on.
     Approved,
