@@ -6,7 +6,7 @@ use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EmailId, PostalAddress, UserId};
-use crate::name::read_name;
+use crate::{limits::POSTAL_ADDRESSES_MAX, name::read_name};
 
 /// To a user: come to be. Replies with the profile.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +58,7 @@ pub struct Rename {
 pub struct SetPostalAddresses {
     /// All addresses, the preferred one first: 10 at most.
     #[serde(deserialize_with = "super::postal::read_all")]
+    #[schemars(extend("maxItems" = POSTAL_ADDRESSES_MAX))]
     pub addresses: Vec<PostalAddress>,
 }
 
