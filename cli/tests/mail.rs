@@ -68,12 +68,15 @@ async fn a_confirmed_order_is_mailed_though_the_mail_server_was_down_at_first() 
     assert!(mails(&mailbox).is_empty(), "no mail server, no mail");
 
     let _smtp = start_smtp_server(port, &mailbox, &folder.path().join("smtp-log"));
-    let mail =
-        eventually("the mail arrives", Duration::from_secs(60), || async { mails(&mailbox).pop() })
-            .await;
     let id = body["id"].as_str().unwrap();
+    // The link that confirms her address waited for the server, too, and may come first.
+    let mail = eventually("the mail arrives", Duration::from_secs(60), || async {
+        mails(&mailbox).into_iter().find(|mail| mail.contains(id))
+    })
+    .await;
     assert!(mail.contains("To: ada@example.com"), "{mail}");
-    assert!(mail.contains(id) && mail.contains("9.00 EUR"), "{mail}");
+    assert!(mail.contains("9.00 EUR"), "{mail}");
     assert!(mail.to_lowercase().contains("message-id: <"), "{mail}");
-    assert_eq!(mails(&mailbox).len(), 1);
+    let about_it = mails(&mailbox).into_iter().filter(|mail| mail.contains(id));
+    assert_eq!(about_it.count(), 1);
 }
