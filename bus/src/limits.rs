@@ -319,7 +319,7 @@ pub const NODE_RENEW_EVERY: Duration = Duration::from_secs(1);
 pub const NODE_TIME_TO_LIVE: Duration = Duration::from_secs(3);
 
 /// A node of which nothing was heard for this long, no renewal and no reply, is passed over
-/// while others are heard. This is what a caller waits when a node is paused or dies.
+/// if another one was heard since its next renewal was due. This is what a caller waits when a node is paused or dies.
 pub const NODE_SILENCE: Duration = Duration::from_secs(2);
 
 /// A process that is told nothing about any node for this long begins to watch anew.

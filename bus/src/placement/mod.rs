@@ -80,15 +80,20 @@ impl Placement {
     async fn silence(&self, kind: &str, node: &str) {
         let mut heard = Instant::now();
         loop {
+            let now = Instant::now();
             // One that has left still answers what it took; but it is not heard any more.
-            if let Some(last) = lock(&self.view).last_heard(kind, node) {
+            let standing = lock(&self.view).standing(kind, node, now);
+            let is_answering = standing.is_some_and(|(last, is_answering)| {
                 heard = last;
-            }
+                is_answering
+            });
             let silent = heard + NODE_SILENCE;
-            if Instant::now() >= silent {
-                return;
+            match (now >= silent, is_answering) {
+                (false, _) => sleep_until(silent).await,
+                // So are all others: whoever is heard next changes that.
+                (true, true) => sleep(ASK_AGAIN_AFTER_MAX / 5).await,
+                (true, false) => return,
             }
-            sleep_until(silent).await;
         }
     }
 }

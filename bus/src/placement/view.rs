@@ -10,7 +10,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{journal::cells::Change, limits::NODE_SILENCE, wire::subject};
+use crate::{
+    journal::cells::Change,
+    limits::{NODE_RENEW_EVERY, NODE_SILENCE, NODES_SILENCE},
+    wire::subject,
+};
 
 /// The nodes of each kind.
 #[derive(Debug, Default)]
@@ -33,9 +37,19 @@ struct Member {
 }
 
 impl Member {
-    fn is_answering(&self, now: Instant) -> bool {
-        !self.is_lost && now.saturating_duration_since(self.heard) < NODE_SILENCE
+    /// Whether it can be asked. `latest` is when any node of the kind was heard last: where all
+    /// are late, it is the server or the disk that is slow, and that speaks against none of them.
+    fn is_answering(&self, latest: Instant, now: Instant) -> bool {
+        let silent = now.saturating_duration_since(self.heard);
+        let behind = latest.saturating_duration_since(self.heard);
+        let is_late = silent >= NODE_SILENCE && behind >= NODE_RENEW_EVERY;
+        !self.is_lost && !is_late && silent < NODES_SILENCE
     }
+}
+
+/// When any of them was heard last.
+fn latest(members: &BTreeMap<Arc<str>, Member>) -> Option<Instant> {
+    members.values().map(|member| member.heard).max()
 }
 
 impl View {
@@ -89,9 +103,11 @@ impl View {
         if !self.is_told {
             return None;
         }
-        let members = self.kinds.get(kind)?.iter();
-        let answering =
-            members.filter(|(node, m)| (&***node == me && !m.is_lost) || m.is_answering(now));
+        let members = self.kinds.get(kind)?;
+        let latest = latest(members)?;
+        let is_answering =
+            |node: &str, m: &Member| (node == me && !m.is_lost) || m.is_answering(latest, now);
+        let answering = members.iter().filter(|(node, member)| is_answering(node, member));
         // Among equals the first by name: `max_by_key` would take the last.
         let ranked = answering.map(|(node, _)| (score(kind, id, node), std::cmp::Reverse(node)));
         ranked.max().map(|(_, std::cmp::Reverse(node))| node.clone())
@@ -111,9 +127,11 @@ impl View {
         }
     }
 
-    /// When the node was heard last, if it is there.
-    pub(crate) fn last_heard(&self, kind: &str, node: &str) -> Option<Instant> {
-        Some(self.kinds.get(kind)?.get(node)?.heard)
+    /// When the node was heard last, and whether it still counts as answering, if it is there.
+    pub(crate) fn standing(&self, kind: &str, node: &str, now: Instant) -> Option<(Instant, bool)> {
+        let members = self.kinds.get(kind)?;
+        let member = members.get(node)?;
+        Some((member.heard, member.is_answering(latest(members)?, now)))
     }
 
     /// Another number, other nodes.
@@ -194,7 +212,9 @@ mod tests {
         let first = owner(&view, "t", start).expect("known");
         let later = start + NODE_SILENCE;
         let other = if &*first == "a" { "b" } else { "a" };
-        assert_eq!(owner(&view, "t", later), None, "nobody is heard: the view is in doubt");
+        assert_eq!(owner(&view, "t", later).as_deref(), Some(&*first), "all are late alike");
+        let far_later = start + NODES_SILENCE;
+        assert_eq!(owner(&view, "t", far_later), None, "nobody is heard: the view is in doubt");
         view.heard("till", other, later);
         assert_eq!(owner(&view, "t", later).as_deref(), Some(other));
         assert_eq!(view.owner("till", "t", &first, later), Some(first.clone()), "itself it hears");
