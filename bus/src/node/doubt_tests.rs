@@ -1,7 +1,10 @@
 //! Appends in doubt, on a real journal that loses acknowledgements on purpose.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,6 +20,7 @@ use crate::{
         AppendError, Batch, Bounds, BoxFuture, Delivery, Entry, Journal, Proposal, ReadError,
         Source, nats::NatsJournal,
     },
+    limits::KEYS_KEPT_FEW,
     model::ambient::Ambient,
     node::{
         activation::{Home, Presence},
@@ -29,7 +33,7 @@ use crate::{
         envelope::{Answer, RequestHeaders},
         error::Error,
         failure::Status,
-        subject::Shard,
+        subject::{self, Shard},
     },
 };
 
@@ -62,6 +66,8 @@ const SLOW: Duration = Duration::from_secs(1);
 struct Doubtful {
     inner: Arc<NatsJournal>,
     fault: Mutex<Fault>,
+    /// Batches read from the leader.
+    reads: AtomicU32,
 }
 
 impl Doubtful {
@@ -143,6 +149,7 @@ impl Journal for Doubtful {
         id: &'a str,
         after: u64,
     ) -> BoxFuture<'a, Result<Batch, ReadError>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.inner.read_from_leader(shard, id, after)
     }
 
@@ -280,7 +287,11 @@ async fn doubtful() -> (TestServer, Arc<Doubtful>, Home) {
     let server = TestServer::own().await;
     let transport = NatsNetwork::connect(&server.url).await.expect("up");
     let inner = Arc::new(NatsJournal::new(&transport, 1));
-    let doubtful = Arc::new(Doubtful { inner: inner.clone(), fault: Mutex::new(Fault::None) });
+    let doubtful = Arc::new(Doubtful {
+        inner: inner.clone(),
+        fault: Mutex::new(Fault::None),
+        reads: 0.into(),
+    });
     let placement = Placement::new("me", Arc::new(transport), inner.clone());
     let placement = Arc::new(placement);
     let shard = Shard::of("tally");
@@ -308,6 +319,36 @@ async fn what_may_still_be_stored_is_never_called_refused() {
     // Asked again, it tells what did.
     let again = carry_out(&home, &id, &mut presence, &command).await;
     assert_eq!(total(&again), 5);
+}
+
+#[tokio::test]
+async fn many_repeats_at_once_are_searched_for_once() {
+    let (_server, doubtful, home) = doubtful().await;
+    let id = Id::<Tally>::derived("t", &["repeats"]);
+    let mut presence = Presence::Absent { trust_replicas: true };
+    let keys: Vec<Key> = (0..3 * KEYS_KEPT_FEW).map(|_| Key::random()).collect();
+    let sent = |key: &Key| {
+        let mut command = add(1, key);
+        command.headers.key = Some(key.clone());
+        command
+    };
+    for key in &keys {
+        carry_out(&home, &id, &mut presence, &add(1, key)).await;
+    }
+    // As after a pause in which others went on, and repeats of what they did: a snapshot has few
+    // of the keys.
+    let bucket = subject::snapshot_bucket(Tally::KIND);
+    home.cells.provision_bucket(&bucket).await.expect("provisioned");
+    presence.draft_snapshot(&home).expect("drafted").put(home.cells.clone()).await;
+    presence = Presence::Absent { trust_replicas: false };
+    let first = carry_out(&home, &id, &mut presence, &sent(&keys[0])).await;
+    assert_eq!(total(&first), 1);
+    let reads = doubtful.reads.load(Ordering::Relaxed);
+    for (n, key) in (1..).zip(&keys[..KEYS_KEPT_FEW]) {
+        let again = carry_out(&home, &id, &mut presence, &sent(key)).await;
+        assert_eq!(total(&again), n);
+    }
+    assert_eq!(doubtful.reads.load(Ordering::Relaxed), reads);
 }
 
 #[tokio::test]

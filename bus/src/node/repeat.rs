@@ -4,6 +4,7 @@ use tracing::error;
 
 use crate::{
     journal::{Entry, ReadError},
+    limits::KEYS_KEPT_MIN,
     model::{
         actor::Actor,
         command_set::Door,
@@ -94,6 +95,10 @@ fn is_of(entry: &Entry, key: &str) -> bool {
 
 /// Looks for a forgotten key among the actor's commits since `from`, and remembers on the way what
 /// it sees.
+///
+/// One that is found is seldom alone: after a pause all that a node had in its hands was asked of
+/// others meanwhile. So the search goes on for a while, to where memory begins, and the next
+/// repeats need none.
 async fn search_since<A: Actor>(
     home: &Home,
     id: &Id<A>,
@@ -103,7 +108,7 @@ async fn search_since<A: Actor>(
 ) -> Result<Option<Entry>, ReadError> {
     let mut after = before(home, from).await?;
     let oldest = keys.oldest().unwrap_or(u64::MAX);
-    let mut seen = Vec::new();
+    let (mut seen, mut found, mut behind) = (Vec::new(), None, 0);
     while after + 1 < oldest {
         let batch = home.journal.read_from_leader(&home.shard, id.as_str(), after).await?;
         for entry in batch.entries {
@@ -111,18 +116,23 @@ async fn search_since<A: Actor>(
             if after >= oldest {
                 break;
             }
-            let Some(found) = identity(&entry) else { continue };
-            if &*found.key == key {
-                return Ok(Some(entry));
+            let Some(seen_now) = identity(&entry) else { continue };
+            seen.push(Remembered::new(&seen_now.key, entry.sequence, seen_now.at));
+            behind += usize::from(found.is_some());
+            if &*seen_now.key == key {
+                found = Some(entry);
             }
-            seen.push(Remembered::new(&found.key, entry.sequence, found.at));
+        }
+        if behind > KEYS_KEPT_MIN {
+            // There is a gap to what is remembered.
+            return Ok(found);
         }
         if batch.is_last {
             break;
         }
     }
     keys.widen(seen, from, home.ambient.now());
-    Ok(None)
+    Ok(found)
 }
 
 /// Looks for a key through the actor's commits after sequence `after`, as the leader has them.
