@@ -1,7 +1,8 @@
 //! What a client is told when something is not done: one shape, exact statuses.
 //!
-//! `{"error":{"code","message","field"?}}`. What the bus says is mapped here, what actors refuse in
-//! `refusal`. A fault of ours is told in general words and logged once, in full.
+//! `{"type","title","status","detail","error":{"code","message","field"?}}`, as RFC 9457 has it;
+//! programs read `error`. What the bus says is mapped here, what actors refuse in `refusal`. A
+//! fault of ours is told in general words and logged once, in full.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -127,23 +128,56 @@ impl ApiError {
     }
 }
 
+/// The media type of every "no" (RFC 9457).
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
+/// Why something was not done.
 #[derive(Serialize)]
-struct Body<'a> {
+struct Problem<'a> {
+    /// Names the kind of problem, and leads to what is written about it.
+    r#type: String,
+    /// The kind of problem in words, the same every time.
+    title: String,
+    /// The status of the answer.
+    status: u16,
+    /// What was wrong this time.
+    detail: &'a str,
     error: Told<'a>,
 }
 
+/// The same for programs.
 #[derive(Serialize)]
 struct Told<'a> {
+    /// The kind of problem.
     code: &'a str,
+    /// What was wrong this time.
     message: &'a str,
+    /// Which field, header or parameter was wrong, if it was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+}
+
+/// `OUT_OF_STOCK` is "Out of stock".
+fn title(code: &str) -> String {
+    let words = code.replace('_', " ").to_ascii_lowercase();
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        format!("{}{}", first.to_ascii_uppercase(), letters.as_str())
+    })
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let told = Told { code: &self.code, message: &self.message, field: self.field.as_deref() };
-        let mut response = (self.status, Json(Body { error: told })).into_response();
+        let problem = Problem {
+            r#type: format!("/docs#{}", self.code),
+            title: title(&self.code),
+            status: self.status.as_u16(),
+            detail: &self.message,
+            error: told,
+        };
+        let content_type = [(header::CONTENT_TYPE, PROBLEM)];
+        let mut response = (self.status, content_type, Json(problem)).into_response();
         let headers = response.headers_mut();
         match self.status {
             StatusCode::UNAUTHORIZED => {
@@ -272,7 +306,13 @@ mod tests {
     async fn a_refusal_keeps_its_code_and_words() {
         let (status, body) = told(AskError::Refused(ItemError::UnknownItem).into()).await;
         assert_eq!((status, &body["error"]["code"]), (404, &"UNKNOWN_ITEM".into()));
-        assert_eq!(body["error"]["message"], ItemError::UnknownItem.to_string());
+        let words = ItemError::UnknownItem.to_string();
+        assert_eq!(body["error"]["message"], words);
+        let expected = serde_json::json!({
+            "type": "/docs#UNKNOWN_ITEM", "title": "Unknown item", "status": 404, "detail": words,
+            "error": { "code": "UNKNOWN_ITEM", "message": words },
+        });
+        assert_eq!(body, expected, "as RFC 9457 has it");
     }
 
     #[test]

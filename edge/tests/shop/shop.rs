@@ -290,7 +290,12 @@ impl Answer {
         assert!(!message.is_empty(), "{}", self.body);
         let keys = error.as_object().expect("an error").keys();
         assert!(keys.into_iter().all(|key| ["code", "message", "field"].contains(&key.as_str())));
-        assert_eq!(self.body.as_object().expect("a map").len(), 1, "{}", self.body);
+        let problem = json!({
+            "type": format!("/docs#{code}"), "title": self.body["title"], "status": status,
+            "detail": message, "error": error,
+        });
+        assert_eq!(self.body, problem, "as RFC 9457 has it, and nothing more");
+        assert_eq!(self.header("content-type"), "application/problem+json");
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
