@@ -11,7 +11,7 @@ pub mod limits;
 mod money;
 mod name;
 mod quantity;
-mod schema;
+pub mod schema;
 mod whole_number;
 
 pub mod inventory;

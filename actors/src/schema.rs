@@ -24,7 +24,8 @@ use crate::{
 /// All of one line, in both of JavaScript's and Python's dialects.
 const PLAIN: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
 
-pub(crate) fn name(_: &mut SchemaGenerator) -> Schema {
+/// What people and things are called.
+pub fn name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "minLength": 1,
@@ -34,7 +35,8 @@ pub(crate) fn name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-pub(crate) fn description(_: &mut SchemaGenerator) -> Schema {
+/// A text of several lines.
+pub fn description(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": DESCRIPTION_CHARS_MAX,
@@ -64,7 +66,8 @@ pub(crate) fn country(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": "^[A-Z]{2}$" })
 }
 
-pub(crate) fn address(_: &mut SchemaGenerator) -> Schema {
+/// A mail address, in plain characters.
+pub fn address(_: &mut SchemaGenerator) -> Schema {
     const ATOM: &str = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
     const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
     json_schema!({
@@ -84,7 +87,7 @@ pub(crate) fn password_hash(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// A number of something that was counted, up to the largest there is.
-pub(crate) fn count(_: &mut SchemaGenerator) -> Schema {
+pub fn count(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 0, "maximum": u64::MAX })
 }
 

@@ -6,56 +6,117 @@ use actors::users::{
     ChangePassword, Holder, Purpose, RequestReset, RequestVerification, ResetPassword,
     ShowCredentials, Verify,
 };
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{post, put},
-};
+use axum::{extract::State, http::StatusCode};
+use bus::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     Edge,
+    api::{Resource, post, put},
     body::Json,
     error::ApiError,
     extract::{CurrentUser, Origin},
     observe::Trace,
-    passwords::Password,
+    passwords::{Password, new_password},
     users::Address,
 };
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new()
-        .route("/v1/verifications", post(verify))
-        .route("/v1/users/me/verification", post(request_verification))
-        .route("/v1/users/me/password", put(change_password))
-        .route("/v1/password-resets", post(request_reset))
-        .route("/v1/passwords", post(reset_password))
+pub(crate) fn routes() -> Resource {
+    Resource::new("Accounts", "Getting at an account: its address, and its password.")
+        .with(
+            post("/v1/verifications", verify)
+                .says("verify", "Confirm an address", "By the token of the link that was mailed.")
+                .example(json!({ "token": "u-3885.verify.1.mac" }))
+                .answers_nothing(204, "It is confirmed.")
+                .refuses(400, &["INVALID"])
+                .refuses(404, &["UNKNOWN_USER"])
+                .refuses(410, &["LINK_EXPIRED"]),
+        )
+        .with(
+            post("/v1/users/me/verification", request_verification)
+                .says("requestVerification", "Have the link to confirm an address mailed", "")
+                .answers_nothing(202, "It is mailed, unless one was within the minute.")
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
+        .with(
+            put("/v1/users/me/password", change_password)
+                .says("changePassword", "Change one's password", "Closes all other sessions.")
+                .example(json!({
+                    "old_password": "correct horse battery", "password": "wrong horse battery",
+                }))
+                .answers_nothing(204, "It is changed.")
+                .refuses(400, &["INVALID"])
+                .refuses(403, &["BAD_CREDENTIALS"])
+                .refuses(404, &["UNKNOWN_USER"])
+                .refuses(409, &["PASSWORD_CHANGED"])
+                .refuses(429, &["THROTTLED"]),
+        )
+        .with(
+            post("/v1/password-resets", request_reset)
+                .says(
+                    "requestReset",
+                    "Have a link for a new password mailed",
+                    "Answered alike, whether or not there is such an account.",
+                )
+                .example(json!({ "email": "ada@example.com" }))
+                .answers_nothing(202, "If there is such an account, a link is mailed.")
+                .refuses(400, &["INVALID"])
+                .refuses(429, &["THROTTLED"]),
+        )
+        .with(
+            post("/v1/passwords", reset_password)
+                .says(
+                    "resetPassword",
+                    "Set a new password",
+                    "By the token of the link that was mailed. Closes all sessions.",
+                )
+                .example(json!({
+                    "token": "u-3885.reset.1.mac", "password": "correct horse battery",
+                }))
+                .answers_nothing(204, "It is set.")
+                .refuses(400, &["INVALID"])
+                .refuses(404, &["UNKNOWN_USER"])
+                .refuses(410, &["LINK_EXPIRED"]),
+        )
 }
 
-#[derive(Deserialize)]
+/// The token of a link that was mailed.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Verifying {
+    /// What stands behind the `#` of the link.
     token: String,
 }
 
-#[derive(Deserialize)]
+/// Whose password is forgotten.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Resetting {
+    /// The account's address.
+    #[schemars(schema_with = "actors::schema::address")]
     email: String,
 }
 
-#[derive(Deserialize)]
+/// A password by the token of a link that was mailed.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPassword {
+    /// What stands behind the `#` of the link.
     token: String,
+    /// The new password.
+    #[schemars(schema_with = "new_password")]
     password: Password,
 }
 
-#[derive(Deserialize)]
+/// Another password for the one that is known.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Changing {
+    /// The password as it is.
     old_password: Password,
+    /// The new password.
+    #[schemars(schema_with = "new_password")]
     password: Password,
 }
 

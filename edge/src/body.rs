@@ -5,10 +5,12 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
 };
+use bus::schemars::JsonSchema;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use crate::{
+    api::{Part, Route},
     error::ApiError,
     limits::{BODY_BYTES_MAX, BODY_DISCARD_MAX},
 };
@@ -29,6 +31,15 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             return Err(ApiError::new(status, "UNSUPPORTED_MEDIA_TYPE", message));
         }
         read_json(&read(&parts.headers, body).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema> Part for Json<T> {
+    fn describe(route: &mut Route) {
+        route.takes_body::<T>();
+        route.may_refuse(400, "MALFORMED");
+        route.may_refuse(413, "TOO_LARGE");
+        route.may_refuse(415, "UNSUPPORTED_MEDIA_TYPE");
     }
 }
 

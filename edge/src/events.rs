@@ -4,26 +4,30 @@
 //! the last id it saw goes on behind it, without loss or repeat. A stream ends when the edge
 //! stops or its token does; the client comes back with its last id.
 
-use std::{collections::VecDeque, convert::Infallible, fmt, str::FromStr, time::Duration};
+use std::{
+    borrow::Cow, collections::VecDeque, convert::Infallible, fmt, str::FromStr, time::Duration,
+};
 
 use actors::orders::{Order, OrderCard, OrderId};
 use axum::{
-    Router,
-    extract::State,
-    http::HeaderMap,
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, request::Parts},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
-    routing::get,
 };
-use bus::{AnyCommit, Bus, Lagged, Live, Timestamp};
+use bus::{
+    AnyCommit, Bus, JsonSchema, Lagged, Live, Timestamp,
+    schemars::{Schema, SchemaGenerator, json_schema},
+};
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::time::sleep;
 
 use crate::{
     Edge,
+    api::{Part, Place, Resource, Route, get},
     error::ApiError,
     extract::{CurrentUser, PathId},
     limits::KEEP_ALIVE_EVERY,
@@ -35,8 +39,18 @@ const KIND: &str = "order";
 /// Fields of events that are no business of a reader of events.
 const NOT_SHOWN: [&str; 2] = ["card", "buyer"];
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new().route("/v1/orders/{id}/events", get(events))
+pub(crate) fn routes() -> Resource {
+    Resource::new("Events", "What happens to an order, as it happens.").with(
+        get("/v1/orders/{id}/events", events)
+            .says(
+                "followOrder",
+                "Follow an order",
+                "Server-sent events: each once, under an id, from the beginning or from behind \
+                 `Last-Event-ID`. Ends when the token does.",
+            )
+            .answers_text(200, "text/event-stream", "The order's events, without end.")
+            .refuses(404, &["NOT_FOUND"]),
+    )
 }
 
 /// `GET /v1/orders/{id}/events`: the events of one's own order, from `Last-Event-ID` on.
@@ -44,9 +58,8 @@ async fn events(
     State(edge): State<Edge>,
     user: CurrentUser,
     PathId(order): PathId<Order>,
-    headers: HeaderMap,
+    after: EventId,
 ) -> Result<Response, ApiError> {
-    let after = last_seen(&headers)?;
     let row = edge.bus().rows::<OrderCard>().get(order.as_str());
     row.within("buyer", user.id.as_str()).await?.ok_or_else(|| no_such_order(&order))?;
     let place = edge.streams().admit(&user.id)?;
@@ -77,6 +90,22 @@ fn last_seen(headers: &HeaderMap) -> Result<EventId, ApiError> {
     })
 }
 
+impl<S: Sync> FromRequestParts<S> for EventId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        last_seen(&parts.headers)
+    }
+}
+
+impl Part for EventId {
+    fn describe(route: &mut Route) {
+        let about = "The last event that was seen: what is sent begins behind it.";
+        route.takes::<Self>(Place::Header, "Last-Event-ID", about, Some("12-0"));
+        route.may_refuse(400, "INVALID");
+    }
+}
+
 /// Which event of which commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct EventId {
@@ -87,6 +116,20 @@ struct EventId {
 impl EventId {
     /// Before the first event: the first commit has sequence 1.
     const START: Self = Self { sequence: 0, index: 0 };
+}
+
+impl JsonSchema for EventId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "EventId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,18}$" })
+    }
 }
 
 impl fmt::Display for EventId {

@@ -12,7 +12,13 @@ use axum::{
 };
 use bus::{Ask, Handle, Id, Key, Timestamp, Wire};
 
-use crate::{Edge, error::ApiError, logins::Standing, tokens::Bearer};
+use crate::{
+    Edge,
+    api::{Part, Place, Route},
+    error::ApiError,
+    logins::Standing,
+    tokens::Bearer,
+};
 
 /// Whoever bears a valid access token.
 #[derive(Debug)]
@@ -52,6 +58,13 @@ impl FromRequestParts<Edge> for CurrentUser {
     }
 }
 
+impl Part for CurrentUser {
+    fn describe(route: &mut Route) {
+        route.needs_token = true;
+        route.may_refuse(401, "UNAUTHORIZED");
+    }
+}
+
 /// A user who works in the shop.
 #[derive(Debug)]
 pub(crate) struct Staff(pub(crate) CurrentUser);
@@ -71,6 +84,13 @@ impl FromRequestParts<Edge> for Staff {
     }
 }
 
+impl Part for Staff {
+    fn describe(route: &mut Route) {
+        CurrentUser::describe(route);
+        route.may_refuse(403, "FORBIDDEN");
+    }
+}
+
 /// A user who may change others' accounts.
 #[derive(Debug)]
 pub(crate) struct Admin(pub(crate) CurrentUser);
@@ -84,6 +104,12 @@ impl FromRequestParts<Edge> for Admin {
             return Ok(Self(user));
         }
         Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", "this is for admins"))
+    }
+}
+
+impl Part for Admin {
+    fn describe(route: &mut Route) {
+        Staff::describe(route);
     }
 }
 
@@ -105,6 +131,11 @@ impl FromRequestParts<Edge> for Origin {
         let said: Vec<&str> = said.filter_map(|said| said.to_str().ok()).collect();
         Ok(Self(origin(peer, &said.join(","), edge.trusted_proxies())))
     }
+}
+
+/// Only a trusted proxy has a say: nothing for a client to send.
+impl Part for Origin {
+    fn describe(_: &mut Route) {}
 }
 
 /// Goes back along `forwarded_for` as long as those who say so are trusted.
@@ -139,6 +170,17 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
                 "an Idempotency-Key is one value of 1 to 200 visible ASCII characters",
             )),
         }
+    }
+}
+
+impl Part for IdempotencyKey {
+    fn describe(route: &mut Route) {
+        let about = "Makes repeats harmless: what was done once under this key is not done again, \
+                     and answered as then. With another request it is refused.";
+        let example = Some("9f0c2b1e-first-try");
+        route.takes::<Key>(Place::Header, "Idempotency-Key", about, example);
+        route.may_refuse(400, "INVALID");
+        route.may_refuse(422, "KEY_REUSED");
     }
 }
 
@@ -184,6 +226,13 @@ impl<A, S: Send + Sync> FromRequestParts<S> for PathId<A> {
             return Err(ApiError::internal("a route without an id takes one"));
         };
         Id::parse(text).map(Self).map_err(|error| ApiError::invalid(field, error.to_string()))
+    }
+}
+
+impl<A> Part for PathId<A> {
+    fn describe(route: &mut Route) {
+        route.takes::<Id<A>>(Place::Path, route.place_in_path(), "Which one.", None);
+        route.may_refuse(400, "INVALID");
     }
 }
 

@@ -8,64 +8,126 @@ use actors::{
     inventory::{Create, Item, ItemCard, ItemId, Receive, Show, StockCard},
 };
 use axum::{
-    Json as Answer, Router,
+    Json as Answer,
     extract::State,
     http::{HeaderName, StatusCode, header},
-    routing::{get, post},
 };
-use bus::{GetRow, ListRows, Position, Selection};
+use bus::{GetRow, JsonSchema, ListRows, Position, Selection};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     Edge,
+    api::{LOCATION, Resource, get, post},
     body::Json,
     error::ApiError,
     extract::{IdempotencyKey, PathId, Staff},
     limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT, SEARCH_WORDS_MAX},
     observe::Trace,
-    position::{After, Seq},
+    position::{After, SEQ_HEADER, Seq},
     query::Query,
 };
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new()
-        .route("/v1/items", get(list).post(create))
-        .route("/v1/items/{sku}", get(show))
-        .route("/v1/items/{sku}/stock", post(receive))
+pub(crate) fn routes() -> Resource {
+    Resource::new("Items", "What the shop sells: for everybody to find, for staff to stock.")
+        .with(
+            get("/v1/items", list)
+                .says("listItems", "Find items", "Items that are sold, a page at a time.")
+                .query::<String>(
+                    "search",
+                    "Words; each begins a word of the item's name or SKU. The first 8 count.",
+                )
+                .paged()
+                .answers::<ItemsShown>(200, "A page."),
+        )
+        .with(
+            post("/v1/items", create)
+                .says("createItem", "Create an item", "For staff. It is sold from now on.")
+                .example(json!({
+                    "sku": "TEA", "name": "Green tea", "description": "100 g, loose.",
+                    "price": { "amount": 450, "currency": "EUR" },
+                }))
+                .answers::<ItemShown>(201, "The item.")
+                .headers(&[LOCATION, SEQ_HEADER])
+                .then("showItem", "sku", "$response.body#/sku")
+                .then("receiveStock", "sku", "$response.body#/sku")
+                .refuses(409, &["ALREADY_CREATED"]),
+        )
+        .with(
+            get("/v1/items/{sku}", show)
+                .says("showItem", "Show an item", "What it is, and how many pieces there are.")
+                .answers::<ItemShown>(200, "The item.")
+                .refuses(404, &["NOT_FOUND"]),
+        )
+        .with(
+            post("/v1/items/{sku}/stock", receive)
+                .says("receiveStock", "Receive pieces of an item", "For staff.")
+                .example(json!({ "quantity": 5 }))
+                .answers::<ItemShown>(200, "The item, with these pieces.")
+                .headers(&[SEQ_HEADER])
+                .refuses(404, &["UNKNOWN_ITEM"])
+                .refuses(409, &["TOO_MUCH_STOCK"]),
+        )
 }
 
-#[derive(Debug, Deserialize)]
+/// An item to be.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateItem {
+    /// Its name for programs, and in its path.
     sku: ItemId,
+    /// Its name for people.
+    #[schemars(schema_with = "actors::schema::name")]
     name: String,
+    /// What it is, at length.
     #[serde(default)]
+    #[schemars(schema_with = "actors::schema::description")]
     description: String,
+    /// What one piece costs.
     price: Money,
 }
 
-#[derive(Debug, Deserialize)]
+/// Pieces that came in.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReceiveStock {
+    /// How many.
     quantity: Quantity,
 }
 
 /// An item, as shown to everybody.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Item", example = json!({
+    "sku": "TEA", "name": "Green tea", "description": "100 g, loose.",
+    "price": { "amount": 450, "currency": "EUR" },
+    "received": 5, "available": 3, "held": 2, "shipped": 0,
+}))]
 struct ItemShown {
+    /// Its name for programs, and in its path.
     sku: String,
+    /// Its name for people.
     name: String,
+    /// What it is, at length.
     description: String,
+    /// What one piece costs.
     price: Money,
+    /// All pieces that ever came in: available + held + shipped.
     received: u64,
+    /// Pieces that can be bought.
     available: u64,
+    /// Pieces that are held for orders.
     held: u64,
+    /// Pieces that left the house.
     shipped: u64,
 }
 
-#[derive(Debug, Serialize)]
+/// A page of items.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Items")]
 struct ItemsShown {
+    /// The items.
     items: Vec<ItemShown>,
+    /// The next page's `cursor`, if there is one.
     next: Option<String>,
 }
 

@@ -1,21 +1,33 @@
 //! The public keys of access tokens, for whoever checks them without asking us (RFC 7517).
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::{HeaderName, header},
-    routing::get,
 };
+use bus::JsonSchema;
 use serde::Serialize;
 
-use crate::{Edge, signing::PublicKey};
+use crate::{
+    Edge,
+    api::{Header, Resource, get},
+    signing::PublicKey,
+};
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new().route("/.well-known/jwks.json", get(show))
+pub(crate) fn routes() -> Resource {
+    let caching = Header { name: "Cache-Control", about: "How long it may be kept." };
+    Resource::new("Keys", "For whoever checks access tokens without asking the shop.").with(
+        get("/.well-known/jwks.json", show)
+            .says("showKeys", "Show the public keys of access tokens", "A JWK Set (RFC 7517).")
+            .answers::<Jwks>(200, "All keys that sign or did.")
+            .headers(&[caching]),
+    )
 }
 
-#[derive(Serialize)]
+/// A JWK Set.
+#[derive(Serialize, JsonSchema)]
 struct Jwks {
+    /// The keys.
     keys: Vec<PublicKey>,
 }
 

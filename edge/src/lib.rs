@@ -1,9 +1,9 @@
 //! The HTTP edge: puts clients' requests onto the bus, and shows them what came of it.
 //!
 //! A handler reads the request, asks actors or rows, and shapes the answer; it decides nothing
-//! that an actor could decide. [`router`] is the list of resources, each with its routes in a
-//! file of its own; `extract`, `body` and `query` say what comes in, `error` and `refusal` how
-//! "no" goes out; [`serve`] owns the sockets.
+//! that an actor could decide. `api` is the list of resources, each with its routes, declared in a
+//! file of its own, and makes [`router`] and [`openapi`] of it; `extract`, `body` and `query` say
+//! what comes in, `error` and `refusal` how "no" goes out; [`serve`] owns the sockets.
 
 mod limits;
 
@@ -26,6 +26,7 @@ mod prefer;
 mod query;
 
 mod accounts;
+mod api;
 mod events;
 mod health;
 mod items;
@@ -48,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use crate::{
+    api::openapi,
     keys::{KeysError, email_id, link_key},
     serve::serve,
     signing::rotate_signing_key,
@@ -189,16 +191,9 @@ impl Edge {
 
 /// All routes, by resource, and what surrounds every request.
 pub fn router(edge: Edge) -> Router {
-    Router::new()
-        .merge(users::router())
-        .merge(accounts::router())
-        .merge(people::router())
-        .merge(sessions::router())
-        .merge(items::router())
-        .merge(orders::router())
-        .merge(events::router())
-        .merge(health::router())
-        .merge(jwks::router())
+    let routes = api::resources().into_iter().flat_map(|resource| resource.routes);
+    routes
+        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(middleware::from_fn(observe::limit_time))

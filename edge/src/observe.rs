@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{error, info};
 
 use crate::{
+    api::{Part, Place, Route},
     error::{ApiError, Fault},
     limits::REQUEST_TIMEOUT,
 };
@@ -79,6 +80,14 @@ impl<S: Sync> FromRequestParts<S> for Trace {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let trace = parts.extensions.get::<Self>().cloned();
         trace.ok_or_else(|| ApiError::internal("a route outside of `observe` takes the trace"))
+    }
+}
+
+impl Part for Trace {
+    fn describe(route: &mut Route) {
+        let about = "The W3C trace this belongs to. One that is not valid is replaced.";
+        let example = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        route.takes::<String>(Place::Header, "traceparent", about, example);
     }
 }
 

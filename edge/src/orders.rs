@@ -7,43 +7,109 @@ use actors::{
     Currency, Money,
     orders::{CancelReason, Order, OrderCard, OrderId, OrderStatus, PricedLine},
 };
-use axum::{Json as Answer, Router, extract::State, routing::get};
-use bus::{GetRow, ListRows, Position, RowError, Selection};
+use axum::{Json as Answer, extract::State};
+use bus::{GetRow, JsonSchema, ListRows, Position, RowError, Selection};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     Edge,
+    api::{LOCATION, RETRY_AFTER, Resource, Route, get, post},
     error::ApiError,
     extract::{CurrentUser, PathId},
     limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT},
     placing::place,
-    position::After,
+    position::{After, SEQ_HEADER},
+    prefer::APPLIED_HEADER,
     query::Query,
 };
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new().route("/v1/orders", get(list).post(place)).route("/v1/orders/{id}", get(show))
+pub(crate) fn routes() -> Resource {
+    Resource::new("Orders", "One's own orders. Anybody else's are as if they were not there.")
+        .with(
+            get("/v1/orders", list)
+                .says("listOrders", "List one's own orders", "Newest first, a page at a time.")
+                .paged()
+                .answers::<OrdersShown>(200, "A page."),
+        )
+        .with(place_route())
+        .with(
+            get("/v1/orders/{id}", show)
+                .says("showOrder", "Show an order", "")
+                .answers::<OrderShown>(200, "The order.")
+                .refuses(404, &["NOT_FOUND"]),
+        )
+}
+
+fn place_route() -> Route {
+    post("/v1/orders", place)
+        .says(
+            "placeOrder",
+            "Buy things",
+            "Every line is held, then the card is charged. What cannot be had or paid cancels the \
+             order, and says why.",
+        )
+        .example(json!({
+            "currency": "EUR", "card": "4242 4242 4242 4242",
+            "lines": [{ "sku": "TEA", "quantity": 2 }],
+        }))
+        .answers::<OrderShown>(201, "The order, settled: confirmed or cancelled.")
+        .headers(&[LOCATION, SEQ_HEADER, APPLIED_HEADER])
+        .then("showOrder", "id", "$response.body#/id")
+        .then("followOrder", "id", "$response.body#/id")
+        .answers::<OrderBegun>(202, "The order, as it stands after the wait.")
+        .headers(&[LOCATION, SEQ_HEADER, APPLIED_HEADER, RETRY_AFTER])
+        .then("showOrder", "id", "$response.body#/id")
+        .refuses(400, &["INVALID", "EMPTY", "TOO_MANY_LINES", "LINE_REPEATED"])
+        .refuses(422, &["UNKNOWN_SKU", "CURRENCY_MISMATCH"])
 }
 
 /// An order, as shown to its buyer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Order", example = json!({
+    "id": "o-b3d2fcd7a08dc495937df25b793f223a", "status": "confirmed", "currency": "EUR",
+    "lines": [{ "sku": "TEA", "quantity": 2, "unit_price": { "amount": 450, "currency": "EUR" } }],
+    "total": { "amount": 900, "currency": "EUR" },
+    "placed_at": "2026-11-21T05:16:57.215Z", "settled_at": "2026-11-21T05:16:57.228Z",
+}))]
 pub(crate) struct OrderShown {
+    /// The order.
     id: String,
+    /// How it stands, in one word.
     status: OrderStatus,
+    /// What it is paid in.
     currency: Currency,
+    /// What is bought, with prices once it is held.
     lines: Vec<PricedLine>,
+    /// What it costs, once every line is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<Money>,
+    /// Why it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<CancelReason>,
+    /// When it was placed (RFC 3339).
     placed_at: String,
+    /// When it was confirmed or cancelled (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     settled_at: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// An order that has not settled: all of it that is known.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct OrderBegun {
+    /// The order.
+    pub(crate) id: OrderId,
+    /// How it stands, in one word.
+    pub(crate) status: OrderStatus,
+}
+
+/// A page of orders.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Orders")]
 struct OrdersShown {
+    /// The orders.
     orders: Vec<OrderShown>,
+    /// The next page's `cursor`, if there is one.
     next: Option<String>,
 }
 

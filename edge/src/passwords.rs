@@ -9,6 +9,7 @@ use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
     password_hash::phc::PasswordHash,
 };
+use bus::schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -103,8 +104,12 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
+/// Characters of a new password.
+const CHARS_MIN: usize = 10;
+const CHARS_MAX: usize = 200;
+
 /// A password as a client sent it. Never shown.
-#[derive(Clone, serde::Deserialize)]
+#[derive(Clone, serde::Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Password(String);
 
@@ -116,11 +121,21 @@ impl Password {
 
     /// Whether a new password has a fitting length.
     pub(crate) fn check_length(&self) -> Result<(), ApiError> {
-        if (10..=200).contains(&self.0.chars().count()) {
+        if (CHARS_MIN..=CHARS_MAX).contains(&self.0.chars().count()) {
             return Ok(());
         }
         Err(ApiError::invalid("password", "a password has 10 to 200 characters"))
     }
+}
+
+/// What a new password has to be.
+pub(crate) fn new_password(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "format": "password",
+        "minLength": CHARS_MIN,
+        "maxLength": CHARS_MAX,
+    })
 }
 
 impl fmt::Debug for Password {

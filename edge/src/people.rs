@@ -1,16 +1,14 @@
 //! Other people's accounts: what admins may see and change of them.
 
 use actors::users::{Disable, Enable, Grant, Profile, Revoke, Show, User, UserId, UserRole};
-use axum::{
-    Json as Answer, Router,
-    extract::State,
-    routing::{get, put},
-};
-use bus::{Handle, Wire};
+use axum::{Json as Answer, extract::State};
+use bus::{Handle, JsonSchema, Wire};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     Edge,
+    api::{Resource, get, put},
     body::Json,
     error::ApiError,
     extract::{Admin, IdempotencyKey, PathId},
@@ -18,22 +16,52 @@ use crate::{
     users::ProfileShown,
 };
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new()
-        .route("/v1/users/{id}", get(show))
-        .route("/v1/users/{id}/roles", put(set_roles))
-        .route("/v1/users/{id}/status", put(set_status))
+pub(crate) fn routes() -> Resource {
+    Resource::new("People", "Other people's accounts, for admins.")
+        .with(
+            get("/v1/users/{id}", show)
+                .says("showUser", "Show a user", "For admins.")
+                .answers::<ProfileShown>(200, "The user.")
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
+        .with(
+            put("/v1/users/{id}/roles", set_roles)
+                .says(
+                    "setRoles",
+                    "Say what a user may do",
+                    "For admins. These roles and no others, within moments and without logging in \
+                     again.",
+                )
+                .example(json!({ "roles": ["customer", "staff"] }))
+                .answers::<ProfileShown>(200, "The user.")
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
+        .with(
+            put("/v1/users/{id}/status", set_status)
+                .says(
+                    "setStatus",
+                    "Disable or enable a user",
+                    "For admins. A disabled user is logged out everywhere and cannot log in.",
+                )
+                .example(json!({ "is_disabled": true }))
+                .answers::<ProfileShown>(200, "The user.")
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
 }
 
-#[derive(Deserialize)]
+/// What a user may do.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Roles {
+    /// All roles the user has from now on.
     roles: Vec<UserRole>,
 }
 
-#[derive(Deserialize)]
+/// Whether a user may log in.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Status {
+    /// Whether not.
     is_disabled: bool,
 }
 

@@ -7,19 +7,23 @@
 use actors::{
     Currency, Quantity,
     inventory::{Item, ItemCard, ItemError, ItemId, Show as ShowItem},
-    orders::{LINES_MAX, Order, OrderCard, OrderError, OrderId, OrderLine, Place, Show},
+    orders::{
+        LINES_MAX, Order, OrderCard, OrderError, OrderId, OrderLine, OrderStatus, Place, Show,
+    },
     payments::simulated,
 };
 use axum::{
     Json as Answer,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bus::{AnyCommit, AskError, Key, Lagged, Live, Position};
+use bus::{
+    AnyCommit, AskError, JsonSchema, Key, Lagged, Live, Position,
+    schemars::{Schema, SchemaGenerator, json_schema},
+};
 use futures_util::future::try_join_all;
 use serde::Deserialize;
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -29,23 +33,37 @@ use crate::{
     extract::{CurrentUser, IdempotencyKey},
     limits::ROW_TIMEOUT,
     observe::Trace,
-    orders::{OrderShown, order_after},
+    orders::{OrderBegun, OrderShown, order_after},
     position::Seq,
     prefer::Wait,
 };
 
-#[derive(Deserialize)]
+/// What is bought, and what it is paid with.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlaceOrder {
+    /// What all lines are sold in.
     currency: Currency,
+    /// The number of a card. It is not kept.
+    #[schemars(schema_with = "card_number")]
     card: String,
+    /// 1 to 50, no item twice.
+    #[schemars(length(min = 1, max = LINES_MAX))]
     lines: Vec<LinePlaced>,
 }
 
-#[derive(Debug, Deserialize)]
+/// Spaces between its digits are allowed; the last one is a check (Luhn).
+fn card_number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^ *([0-9] *){12,19}$" })
+}
+
+/// So many pieces of one item.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LinePlaced {
+    /// The item.
     sku: ItemId,
+    /// How many.
     quantity: Quantity,
 }
 
@@ -67,10 +85,9 @@ pub(crate) async fn place(
     trace: Trace,
     buyer: CurrentUser,
     key: IdempotencyKey,
-    headers: HeaderMap,
+    wait: Wait,
     Json(body): Json<PlaceOrder>,
 ) -> Result<Response, ApiError> {
-    let wait = Wait::asked(&headers);
     let deadline = Instant::now() + wait.time;
     let random = Key::random();
     let sent = key.sent().unwrap_or(&random);
@@ -240,7 +257,8 @@ impl Placing {
                 (StatusCode::ACCEPTED, location, retry_after, order).into_response()
             }
             None => {
-                let order = Answer(json!({ "id": self.order, "status": "placed" }));
+                let begun = OrderBegun { id: self.order.clone(), status: OrderStatus::Placed };
+                let order = Answer(begun);
                 (StatusCode::ACCEPTED, location, retry_after, order).into_response()
             }
         }

@@ -9,13 +9,23 @@ use axum::{
     http::{HeaderValue, request::Parts},
     response::{IntoResponseParts, ResponseParts},
 };
-use bus::{Actor, Position};
+use bus::{
+    Actor, Position,
+    schemars::{JsonSchema, Schema, SchemaGenerator, json_schema},
+};
 
-use crate::error::ApiError;
+use crate::{
+    api::{Header, Part, Place, Route},
+    error::ApiError,
+};
 
 /// The header that says what a read has to include.
 pub(crate) const AFTER: &str = "Cb-After";
 const SEQ: &str = "Cb-Seq";
+
+/// The header that says where a change left its actor.
+pub(crate) const SEQ_HEADER: Header =
+    Header { name: SEQ, about: "Where it left its actor: for `Cb-After` of a read." };
 
 /// What a read has to include.
 #[derive(Debug)]
@@ -41,6 +51,32 @@ impl<S: Sync> FromRequestParts<S> for After {
             }
         }
         Ok(Self(positions))
+    }
+}
+
+/// Positions, as they are sent.
+struct Positions;
+
+impl JsonSchema for Positions {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Positions".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "What `Cb-Seq` said: one, or several with commas between.",
+            "pattern": "^EVT_[a-z]{1,20}_0@[0-9]{1,18}( *, *EVT_[a-z]{1,20}_0@[0-9]{1,18}){0,15}$",
+        })
+    }
+}
+
+impl Part for After {
+    fn describe(route: &mut Route) {
+        let about = "What the answer has to include: it waits for that, and is 503 if it does not \
+                     come.";
+        route.takes::<Positions>(Place::Header, AFTER, about, Some("EVT_item_0@1"));
+        route.may_refuse(400, "INVALID");
     }
 }
 

@@ -5,11 +5,22 @@
 use std::time::Duration;
 
 use axum::{
-    http::{HeaderMap, HeaderValue},
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, request::Parts},
     response::Response,
 };
 
-use crate::limits::{WAIT_DEFAULT, WAIT_MAX};
+use crate::{
+    api::{Header, Part, Place, Route},
+    error::ApiError,
+    limits::{WAIT_DEFAULT, WAIT_MAX},
+};
+
+/// The header that says which wait was granted.
+pub(crate) const APPLIED_HEADER: Header = Header {
+    name: "Preference-Applied",
+    about: "The wait that was granted, if one was asked for.",
+};
 
 /// How long the client wants its order waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +29,25 @@ pub(crate) struct Wait {
     was_asked: bool,
 }
 
+impl<S: Sync> FromRequestParts<S> for Wait {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(Self::asked(&parts.headers))
+    }
+}
+
+impl Part for Wait {
+    fn describe(route: &mut Route) {
+        let about = "How long to wait for the order to settle, in seconds: `wait=5`. 2 if it is \
+                     not said, 30 at most.";
+        route.takes::<String>(Place::Header, "Prefer", about, Some("wait=5"));
+    }
+}
+
 impl Wait {
     /// From the first `wait` among the preferences, in seconds.
-    pub(crate) fn asked(headers: &HeaderMap) -> Self {
+    fn asked(headers: &HeaderMap) -> Self {
         let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
         let seconds = preferences
             .flat_map(|value| value.split([',', ';']))

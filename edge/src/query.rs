@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
-use crate::error::ApiError;
+use crate::{
+    api::{Part, Route},
+    error::ApiError,
+};
 
 /// The parameters of a query string that nobody has taken yet.
 #[derive(Debug)]
@@ -26,6 +29,13 @@ impl<S: Sync> FromRequestParts<S> for Query {
             query.insert(name, value);
         }
         Ok(Self(query))
+    }
+}
+
+/// Which parameters there are, the route says.
+impl Part for Query {
+    fn describe(route: &mut Route) {
+        route.may_refuse(400, "INVALID");
     }
 }
 

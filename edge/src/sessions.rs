@@ -11,16 +11,17 @@ use actors::users::{
     Refreshed, Rehash, SessionId, SessionView, ShowCredentials, UserError, UserId, UserRole,
 };
 use axum::{
-    Json as Answer, Router,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-    routing::{delete, post},
+    Json as Answer,
+    extract::{FromRequestParts, State},
+    http::{StatusCode, header, request::Parts},
 };
-use bus::{AskError, Key};
+use bus::{AskError, JsonSchema, Key};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     Edge,
+    api::{Part, Resource, Route, delete, get, post},
     body::Json,
     error::ApiError,
     extract::{CurrentUser, IdempotencyKey, Origin, PathId},
@@ -31,48 +32,116 @@ use crate::{
     users::Address,
 };
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new()
-        .route("/v1/sessions", post(open).get(list).delete(close_all))
-        .route("/v1/sessions/refresh", post(refresh))
-        .route("/v1/sessions/current", delete(close_current))
-        .route("/v1/sessions/{id}", delete(close))
+pub(crate) fn routes() -> Resource {
+    Resource::new("Sessions", "Logging in, and out again: here, there and everywhere.")
+        .with(open_route())
+        .with(
+            get("/v1/sessions", list)
+                .says("listSessions", "List where one is logged in", "The one used last first.")
+                .answers::<SessionsShown>(200, "All open sessions.")
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
+        .with(
+            delete("/v1/sessions", close_all)
+                .says("closeSessions", "Log out everywhere", "")
+                .answers_nothing(204, "All sessions are closed.")
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
+        .with(
+            post("/v1/sessions/refresh", refresh)
+                .says(
+                    "refreshSession",
+                    "Go on with a session",
+                    "A refresh token is good once. Used again later than a retry would be, it \
+                     closes its session.",
+                )
+                .example(json!({ "refresh_token": "u-3885.s-9f0c.0.mac" }))
+                .answers::<SessionShown>(200, "The next tokens.")
+                .refuses(401, &["UNAUTHORIZED"])
+                .refuses(403, &["DISABLED"]),
+        )
+        .with(
+            delete("/v1/sessions/current", close_current)
+                .says("closeCurrentSession", "Log out here", "")
+                .answers_nothing(204, "The token's session is closed.")
+                .refuses(404, &["NOT_FOUND", "UNKNOWN_USER"]),
+        )
+        .with(
+            delete("/v1/sessions/{id}", close)
+                .says("closeSession", "Log out there", "")
+                .answers_nothing(204, "It is closed, or there was none.")
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
+}
+
+fn open_route() -> Route {
+    post("/v1/sessions", open)
+        .says(
+            "logIn",
+            "Log in",
+            "Whether the address is unknown or the password wrong is not told. After some wrong \
+             ones the next try has to wait.",
+        )
+        .example(json!({ "email": "ada@example.com", "password": "correct horse battery" }))
+        .answers::<SessionShown>(
+            201,
+            "The tokens of a new session; under one key it is one session.",
+        )
+        .then("closeSession", "id", "$response.body#/session")
+        .refuses(401, &["BAD_CREDENTIALS"])
+        .refuses(403, &["DISABLED"])
+        .refuses(429, &["THROTTLED"])
 }
 
 /// What opens a session.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Opening {
+    /// The account's address.
     email: String,
+    /// The account's password.
     password: Password,
 }
 
 /// What lets a session go on.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Refreshing {
+    /// The newest of the session.
     refresh_token: String,
 }
 
 /// What a session is shown as, once: its tokens.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tokens")]
 struct SessionShown {
+    /// The access token: for `Authorization: Bearer`.
     token: String,
+    /// `Bearer`.
     token_type: &'static str,
+    /// Seconds that the access token is good for.
     expires_in: u64,
+    /// What the next tokens are had for, once.
     refresh_token: String,
+    /// The session.
     session: SessionId,
 }
 
-#[derive(Serialize)]
+/// Where a user is logged in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sessions")]
 struct SessionsShown {
+    /// The open sessions.
     sessions: Vec<ListedSession>,
 }
 
-#[derive(Serialize)]
+/// A session.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 struct ListedSession {
     #[serde(flatten)]
     session: SessionView,
+    /// Whether it is the one of the token that asks.
     is_current: bool,
 }
 
@@ -88,11 +157,11 @@ async fn open(
     trace: Trace,
     Origin(origin): Origin,
     key: IdempotencyKey,
-    headers: HeaderMap,
+    Client(client): Client,
     Json(body): Json<Opening>,
 ) -> Result<(StatusCode, Answer<SessionShown>), ApiError> {
     let user = authenticate(&edge, &trace, origin, body).await?;
-    let opening = OpenSession { session: session_id(&user, &key), client: client(&headers) };
+    let opening = OpenSession { session: session_id(&user, &key), client };
     let session = opening.session.clone();
     let asked = edge.bus().actor(&user).ask(opening).principal(user.as_str());
     let roles = asked.trace(trace.as_str()).await?;
@@ -185,9 +254,20 @@ fn session_id(user: &UserId, key: &IdempotencyKey) -> SessionId {
 }
 
 /// What the client calls itself.
-fn client(headers: &HeaderMap) -> String {
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    agent.unwrap_or_default().to_owned()
+struct Client(String);
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        Ok(Self(agent.unwrap_or_default().to_owned()))
+    }
+}
+
+/// Every client sends it by itself.
+impl Part for Client {
+    fn describe(_: &mut Route) {}
 }
 
 /// `POST /v1/sessions/refresh`: the next tokens. A refresh token is good once; used again later

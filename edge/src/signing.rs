@@ -40,7 +40,7 @@ pub(crate) struct SigningKey {
 }
 
 /// A key as RFC 7517 shows it to whoever checks tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, bus::JsonSchema)]
 pub(crate) struct PublicKey {
     kty: &'static str,
     crv: &'static str,

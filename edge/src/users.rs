@@ -11,46 +11,92 @@ use actors::{
         SetPostalAddresses, Show, User, UserError, UserId, UserRole, is_address,
     },
 };
-use axum::{
-    Json as Answer, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
+use axum::{Json as Answer, extract::State, http::StatusCode};
+use bus::{
+    AskError, JsonSchema, Position,
+    schemars::{Schema, SchemaGenerator, json_schema},
 };
-use bus::{AskError, Position};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     Edge,
+    api::{Resource, get, patch, post},
     body::Json,
     error::ApiError,
     extract::{CurrentUser, IdempotencyKey},
     observe::Trace,
-    passwords::Password,
-    position::Seq,
+    passwords::{Password, new_password},
+    position::{SEQ_HEADER, Seq},
 };
 
-pub(crate) fn router() -> Router<Edge> {
-    Router::new().route("/v1/users", post(register)).route("/v1/users/me", get(me).patch(change))
+pub(crate) fn routes() -> Resource {
+    Resource::new("Users", "Registering, and one's own profile.")
+        .with(
+            post("/v1/users", register)
+                .says("register", "Register", "A link to confirm the address is mailed.")
+                .example(json!({
+                    "email": "ada@example.com", "name": "Ada", "password": "correct horse battery",
+                }))
+                .answers::<ProfileShown>(201, "The new user.")
+                .headers(&[SEQ_HEADER])
+                .refuses(400, &["INVALID", "INVALID_NAME"])
+                .refuses(409, &["EMAIL_TAKEN"]),
+        )
+        .with(
+            get("/v1/users/me", me)
+                .says("showMe", "Show one's own profile", "")
+                .answers::<ProfileShown>(200, "The profile.")
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
+        .with(
+            patch("/v1/users/me", change)
+                .says("changeMe", "Change one's own profile", "What is not named stays.")
+                .example(json!({ "name": "Ada L.", "addresses": [{
+                    "name": "Ada Lovelace", "street": "12 St James's Square",
+                    "postcode": "SW1Y 4JH", "town": "London", "country": "GB",
+                }] }))
+                .answers::<ProfileShown>(200, "The profile.")
+                .refuses(400, &["INVALID", "INVALID_NAME"])
+                .refuses(404, &["UNKNOWN_USER"]),
+        )
 }
 
-#[derive(Deserialize)]
+/// Who registers.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RegisterUser {
+    /// Where mail reaches the user.
+    #[schemars(schema_with = "actors::schema::address")]
     email: String,
+    /// What the user is called.
+    #[schemars(schema_with = "actors::schema::name")]
     name: String,
+    /// What the user logs in with.
+    #[schemars(schema_with = "new_password")]
     password: Password,
 }
 
 /// A user, as shown to herself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Profile", example = json!({
+    "id": "u-38851d32b7b9d1c36e4b5c7e6c0a3d10", "email": "ada@example.com", "name": "Ada",
+    "roles": ["customer"], "is_verified": true, "is_disabled": false, "addresses": [],
+}))]
 pub(crate) struct ProfileShown {
+    /// The user.
     id: UserId,
+    /// Where mail reaches the user.
     email: String,
+    /// What the user is called.
     name: String,
+    /// What the user may do.
     roles: Vec<UserRole>,
+    /// Whether the address was shown to be the user's own.
     is_verified: bool,
+    /// Whether the user may not log in.
     is_disabled: bool,
+    /// Where parcels reach the user, the preferred address first.
     addresses: Vec<PostalAddress>,
 }
 
@@ -147,11 +193,20 @@ async fn me(
 }
 
 /// What of a profile is to be changed; what is not named stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangeProfile {
+    /// What the user is called.
+    #[schemars(schema_with = "name_or_none")]
     name: Option<String>,
+    /// Where parcels reach the user, the preferred address first.
+    #[schemars(length(max = POSTAL_ADDRESSES_MAX))]
     addresses: Option<Vec<PostalAddress>>,
+}
+
+fn name_or_none(generator: &mut SchemaGenerator) -> Schema {
+    let name = actors::schema::name(generator);
+    json_schema!({ "anyOf": [name, { "type": "null" }] })
 }
 
 /// `PATCH /v1/users/me`.

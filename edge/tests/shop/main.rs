@@ -5,6 +5,7 @@
 mod sessions;
 mod shop;
 
+mod access;
 mod accounts;
 mod bad_input;
 mod connections;

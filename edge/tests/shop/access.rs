@@ -1,0 +1,193 @@
+//! Who may do what: every route, asked by everybody, with the exact status each of them gets.
+//!
+//! The routes are those of the code; a route that is not in [`TABLE`] fails, and so does an entry
+//! without a route.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::shop::{APPROVED, Shop, fresh, order};
+
+/// Who asks, in the order of a row: nobody, another customer, the owner, staff, an admin. The
+/// owner is the customer whose order, session and account are asked for; where a route has no
+/// owner, she is one more customer.
+const ASKERS: usize = 5;
+
+/// A route, what is sent, and what each asker gets.
+type Row = (&'static str, &'static str, fn(&World) -> Value, [u16; ASKERS]);
+
+/// What is asked about.
+struct World {
+    order: String,
+    owner: String,
+    sku: String,
+    /// New for every request.
+    fresh: String,
+}
+
+const NONE: fn(&World) -> Value = |_| Value::Null;
+
+const TABLE: &[Row] = &[
+    // Everybody's.
+    ("GET", "/healthz", NONE, [200; ASKERS]),
+    ("GET", "/readyz", NONE, [200; ASKERS]),
+    ("GET", "/docs", NONE, [200; ASKERS]),
+    ("GET", "/openapi.json", NONE, [200; ASKERS]),
+    ("GET", "/.well-known/jwks.json", NONE, [200; ASKERS]),
+    ("GET", "/v1/items", NONE, [200; ASKERS]),
+    ("GET", "/v1/items/{sku}", NONE, [200; ASKERS]),
+    ("POST", "/v1/users", registration, [201; ASKERS]),
+    ("POST", "/v1/sessions", bad_password, [401; ASKERS]),
+    ("POST", "/v1/sessions/refresh", |_| json!({ "refresh_token": "x" }), [401; ASKERS]),
+    ("POST", "/v1/verifications", |_| json!({ "token": "x" }), [400; ASKERS]),
+    ("POST", "/v1/password-resets", nobodys_address, [202; ASKERS]),
+    ("POST", "/v1/passwords", bad_link, [400; ASKERS]),
+    // One's own: whoever asks is shown her own, and is never told of another's.
+    ("GET", "/v1/users/me", NONE, [401, 200, 200, 200, 200]),
+    ("PATCH", "/v1/users/me", |_| json!({ "name": "Ada" }), [401, 200, 200, 200, 200]),
+    ("POST", "/v1/users/me/verification", NONE, [401, 202, 202, 202, 202]),
+    ("PUT", "/v1/users/me/password", wrong_password, [401, 403, 403, 403, 403]),
+    ("GET", "/v1/sessions", NONE, [401, 200, 200, 200, 200]),
+    ("DELETE", "/v1/sessions/{id}", NONE, [401, 204, 204, 204, 204]),
+    ("GET", "/v1/orders", NONE, [401, 200, 200, 200, 200]),
+    ("POST", "/v1/orders", purchase, [401, 201, 201, 201, 201]),
+    ("GET", "/v1/orders/{id}", NONE, [401, 404, 200, 404, 404]),
+    ("GET", "/v1/orders/{id}/events", NONE, [401, 404, 200, 404, 404]),
+    // Staff's.
+    ("POST", "/v1/items", new_item, [401, 403, 403, 201, 201]),
+    ("POST", "/v1/items/{sku}/stock", |_| json!({ "quantity": 1 }), [401, 403, 403, 200, 200]),
+    // Admins'.
+    ("GET", "/v1/users/{id}", NONE, [401, 403, 403, 403, 200]),
+    (
+        "PUT",
+        "/v1/users/{id}/roles",
+        |_| json!({ "roles": ["customer"] }),
+        [401, 403, 403, 403, 200],
+    ),
+    (
+        "PUT",
+        "/v1/users/{id}/status",
+        |_| json!({ "is_disabled": false }),
+        [401, 403, 403, 403, 200],
+    ),
+    // Last, because whoever asks is logged out.
+    ("DELETE", "/v1/sessions/current", NONE, [401, 204, 204, 204, 204]),
+    ("DELETE", "/v1/sessions", NONE, [401, 401, 401, 401, 401]),
+];
+
+fn registration(world: &World) -> Value {
+    json!({ "email": format!("{}@example.org", world.fresh), "name": "A", "password": PASSWORD })
+}
+
+fn bad_password(world: &World) -> Value {
+    json!({ "email": format!("{}@example.org", world.fresh), "password": "not this one" })
+}
+
+fn nobodys_address(world: &World) -> Value {
+    json!({ "email": format!("{}@example.org", world.fresh) })
+}
+
+fn bad_link(_: &World) -> Value {
+    json!({ "token": "x", "password": PASSWORD })
+}
+
+fn wrong_password(_: &World) -> Value {
+    json!({ "old_password": "not this one", "password": PASSWORD })
+}
+
+fn purchase(world: &World) -> Value {
+    order(APPROVED, &[(&world.sku, 1)])
+}
+
+fn new_item(world: &World) -> Value {
+    json!({ "sku": world.fresh, "name": "T", "price": { "amount": 1, "currency": "EUR" } })
+}
+
+const PASSWORD: &str = "correct horse battery";
+
+/// All routes of the code.
+fn routes() -> BTreeSet<(String, String)> {
+    let paths = edge::openapi()["paths"].as_object().expect("paths");
+    let all = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("methods").keys();
+        methods.map(move |method| (method.to_uppercase(), path.clone()))
+    });
+    all.collect()
+}
+
+#[test]
+fn every_route_has_its_row_and_every_row_its_route() {
+    let rows = TABLE.iter().map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned()));
+    let rows: BTreeSet<_> = rows.collect();
+    assert_eq!(rows.len(), TABLE.len(), "a row is there twice");
+    let routes = routes();
+    let no_row: Vec<_> = routes.difference(&rows).collect();
+    let no_route: Vec<_> = rows.difference(&routes).collect();
+    assert!(no_row.is_empty(), "routes that are not in the table: {no_row:?}");
+    assert!(no_route.is_empty(), "rows of no route: {no_route:?}");
+}
+
+/// Registers somebody, gives her `role`, and logs her in: her id and her token.
+async fn member(shop: &Shop, role: &str) -> (String, String) {
+    let email = format!("{}@example.org", fresh("member"));
+    let body = json!({ "email": email, "name": "Ada", "password": PASSWORD });
+    let user = shop.post("/v1/users", body).send().await.expect(201);
+    let id = user["id"].as_str().expect("an id").to_owned();
+    let admin = shop.token_for("u-root", &["admin"]);
+    let roles = shop.put(&format!("/v1/users/{id}/roles"), &json!({ "roles": [role] }));
+    roles.token(&admin).send().await.expect(200);
+    let login = json!({ "email": email, "password": PASSWORD });
+    let session = shop.post("/v1/sessions", login).send().await.expect(201);
+    (id, session["token"].as_str().expect("a token").to_owned())
+}
+
+#[tokio::test]
+async fn everybody_gets_exactly_what_the_table_says() {
+    let shop = Shop::open().await;
+    shop.stock("A1", 100, 1_000).await;
+    let (_, other) = member(&shop, "customer").await;
+    let (owner, owners) = member(&shop, "customer").await;
+    let (_, staff) = member(&shop, "staff").await;
+    let (_, admin) = member(&shop, "admin").await;
+    let placed = shop.order(APPROVED, &[("A1", 1)]).token(&owners).send().await.expect(201);
+    let order = placed["id"].as_str().expect("an id").to_owned();
+    let mut world = World { order, owner, sku: "A1".to_owned(), fresh: String::new() };
+    let askers = [
+        ("nobody", None),
+        ("another customer", Some(&other)),
+        ("the owner", Some(&owners)),
+        ("staff", Some(&staff)),
+        ("an admin", Some(&admin)),
+    ];
+    let mut wrong = Vec::new();
+    for (method, path, body, expected) in TABLE {
+        for ((who, token), expected) in askers.iter().zip(expected) {
+            world.fresh = fresh("new-");
+            let url = world.fill(path);
+            let mut ask = shop.ask(Method::from_bytes(method.as_bytes()).expect("one"), &url);
+            ask = ask.header("Prefer", "wait=30");
+            if let Some(token) = token {
+                ask = ask.token(token);
+            }
+            let body = body(&world);
+            if !body.is_null() {
+                ask.0 = ask.0.json(&body);
+            }
+            // The status alone: a stream of events has no end.
+            let status = ask.0.send().await.expect("an answer").status().as_u16();
+            if status != *expected {
+                wrong.push(format!("{method} {path} by {who}: {status}, not {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+impl World {
+    fn fill(&self, path: &str) -> String {
+        let id = if path.starts_with("/v1/orders") { &self.order } else { &self.owner };
+        path.replace("{sku}", &self.sku).replace("{id}", id)
+    }
+}
