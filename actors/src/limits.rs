@@ -12,6 +12,12 @@ pub const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
 /// Largest quantity of one line, reservation or delivery.
 pub const QUANTITY_MAX: u32 = 1_000_000;
 
+/// Orders of which an item remembers what it was shipped: each costs some sixty bytes of its state.
+pub const SHIPMENTS_MAX: usize = 2_000;
+
+/// Returns of one order that an item takes back: each is a number to remember.
+pub const RETURNS_MAX: usize = 50;
+
 /// Largest number ever received of one item.
 pub const STOCK_MAX: u64 = 1_000_000_000;
 

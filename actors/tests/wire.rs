@@ -121,19 +121,25 @@ fn items_stay_as_they_are() {
         {"lacking": {"reason": {"out_of_stock": {"available": 1}}}},
     ]);
     let order = json!([{"order": "o-1"}]);
-    let stock = json!([{"received": 5, "available": 3, "held": 2, "shipped": 0}]);
+    let ship = json!([{"order": "o-1"}, {"order": "o-1", "quantity": 1}]);
+    let take_back = json!([{"order": "o-1", "quantity": 1, "number": 1, "sellable": false}]);
+    let stock = json!([
+        {"received": 5, "available": 3, "held": 2, "shipped": 0},
+        {"received": 5, "available": 3, "held": 0, "shipped": 1, "written_off": 1},
+    ]);
     let card = json!([{
         "sku": "A1", "name": "Lamp", "description": "Red.", "price": price,
         "received": 5, "available": 3, "held": 2, "shipped": 0,
     }]);
-    frozen::<Item>(&["created", "received", "reserved"])
+    frozen::<Item>(&["created", "received", "reserved", "shipped", "taken_back"])
         .command::<inventory::Create>(samples(create), [()])
         .command::<inventory::Receive>(samples(json!([{"quantity": 5}])), samples(stock.clone()))
         .command::<inventory::Reserve>(samples(reserve), samples(reservations))
         .command::<inventory::Release>(samples(order.clone()), [()])
         .command::<inventory::Take>(samples(order.clone()), [()])
-        .command::<inventory::Lapse>(samples(order.clone()), [()])
-        .command::<inventory::Ship>(samples(order), samples(stock))
+        .command::<inventory::Lapse>(samples(order), [()])
+        .command::<inventory::Ship>(samples(ship), samples(stock.clone()))
+        .command::<inventory::TakeBack>(samples(take_back), samples(stock))
         .command([inventory::Show {}], samples(card))
         .check();
 }

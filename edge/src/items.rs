@@ -119,6 +119,7 @@ struct ItemShown {
     held: u64,
     /// Pieces that left the house.
     shipped: u64,
+    written_off: u64,
 }
 
 /// A page of items.
@@ -229,6 +230,7 @@ impl From<ItemCard> for ItemShown {
             available: card.available,
             held: card.held,
             shipped: card.shipped,
+            written_off: card.written_off,
         }
     }
 }
@@ -244,6 +246,7 @@ impl From<StockCard> for ItemShown {
             available: stock.available,
             held: stock.held,
             shipped: stock.shipped,
+            written_off: stock.written_off,
         }
     }
 }

@@ -43,10 +43,14 @@ impl From<ItemError> for ApiError {
     fn from(refusal: ItemError) -> Self {
         match refusal {
             ItemError::UnknownItem => Self::refused(StatusCode::NOT_FOUND, &refusal),
-            ItemError::AlreadyCreated | ItemError::NotHeld => {
+            ItemError::AlreadyCreated | ItemError::NotHeld | ItemError::TooManyReturns => {
                 Self::refused(StatusCode::CONFLICT, &refusal)
             }
-            ItemError::TooMuchStock => Self::refused(StatusCode::CONFLICT, &refusal).at("quantity"),
+            ItemError::TooMuchStock
+            | ItemError::TooFewHeld { .. }
+            | ItemError::NotShipped { .. } => {
+                Self::refused(StatusCode::CONFLICT, &refusal).at("quantity")
+            }
         }
     }
 }

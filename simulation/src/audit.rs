@@ -217,7 +217,7 @@ impl Story {
         self.found.extend(found);
     }
 
-    /// Received = available + held + shipped, at every step; held is what confirmed orders took.
+    /// Received = available + held + shipped + written off, at every step; held is what confirmed orders took.
     fn check_stock(&mut self) {
         let confirmed = self.ended("confirmed");
         let mut wanted: BTreeMap<(String, String), u64> = BTreeMap::new();
@@ -319,7 +319,7 @@ impl Story {
     }
 
     /// A row as it is must be what the log says.
-    pub(crate) fn check_item_row(&mut self, sku: &str, row: (u64, u64, u64, u64)) {
+    pub(crate) fn check_item_row(&mut self, sku: &str, row: [u64; 5]) {
         let folded = self.stock().get(sku).map(Stock::piles).unwrap_or_default();
         if row != folded {
             self.wrong(format!("the row of {sku} says {row:?}, and the journal {folded:?}"));
@@ -371,17 +371,22 @@ impl Story {
 pub(crate) struct Stock {
     received: u64,
     available: u64,
-    shipped: u64,
+    written_off: u64,
     held: BTreeMap<String, u64>,
+    /// What orders were shipped and did not send back.
+    shipped: BTreeMap<String, u64>,
+    /// By order and number.
+    returns: BTreeSet<(String, u64)>,
     /// The orders that what is held is sold to.
     taken: BTreeSet<String>,
     wrong: Vec<String>,
 }
 
 impl Stock {
-    /// Received, available, held, shipped.
-    pub(crate) fn piles(&self) -> (u64, u64, u64, u64) {
-        (self.received, self.available, self.held.values().sum(), self.shipped)
+    /// Received, available, held, shipped, written off.
+    pub(crate) fn piles(&self) -> [u64; 5] {
+        let (held, shipped) = (self.held.values().sum(), self.shipped.values().sum());
+        [self.received, self.available, held, shipped, self.written_off]
     }
 
     fn apply(&mut self, sku: &str, name: &str, fields: &Value) {
@@ -407,21 +412,47 @@ impl Stock {
                 }
                 self.taken.insert(order);
             }
-            "released" | "shipped" => {
-                if name == "released" && self.taken.contains(&order) {
+            "released" => {
+                if self.taken.contains(&order) {
                     self.wrong.push(format!("item/{sku} is released though {order} took it"));
                 }
                 if self.held.remove(&order) != Some(quantity) {
-                    self.wrong.push(format!("item/{sku}: {name} what {order} did not hold"));
+                    self.wrong.push(format!("item/{sku}: released what {order} did not hold"));
                 }
-                *(if name == "shipped" { &mut self.shipped } else { &mut self.available }) +=
-                    quantity;
+                self.available += quantity;
+            }
+            "shipped" => self.ship(sku, order, quantity),
+            "taken_back" => {
+                let number = fields["number"].as_u64().unwrap_or_default();
+                let is_sellable = fields["sellable"].as_bool().unwrap_or_default();
+                self.take_back(sku, (order, number), quantity, is_sellable);
             }
             _ => {}
         }
-        let (received, available, held, shipped) = self.piles();
-        if received != available + held + shipped {
+        let [received, available, held, shipped, written_off] = self.piles();
+        if received != available + held + shipped + written_off {
             self.wrong.push(format!("item/{sku} does not add up after {name}"));
+        }
+    }
+
+    fn ship(&mut self, sku: &str, order: String, quantity: u64) {
+        match self.held.get(&order).and_then(|held| held.checked_sub(quantity)) {
+            Some(0) => drop(self.held.remove(&order)),
+            Some(rest) => drop(self.held.insert(order.clone(), rest)),
+            None => self.wrong.push(format!("item/{sku}: shipped what {order} did not hold")),
+        }
+        *self.shipped.entry(order).or_default() += quantity;
+    }
+
+    fn take_back(&mut self, sku: &str, of: (String, u64), quantity: u64, is_sellable: bool) {
+        let shipped = self.shipped.entry(of.0.clone()).or_default();
+        match shipped.checked_sub(quantity) {
+            Some(rest) => *shipped = rest,
+            None => self.wrong.push(format!("item/{sku}: {of:?} brings what was not shipped")),
+        }
+        *(if is_sellable { &mut self.available } else { &mut self.written_off }) += quantity;
+        if !self.returns.insert(of.clone()) {
+            self.wrong.push(format!("item/{sku}: {of:?} came back twice"));
         }
     }
 }

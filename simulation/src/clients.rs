@@ -231,13 +231,13 @@ impl Client {
         let (sku, ..) = ITEMS[usize::try_from(self.dice.below(ITEMS.len() as u64)).unwrap_or(0)];
         let rows = self.bus.rows::<ItemCard>();
         if let Ok(Some(card)) = rows.get(sku).timeout(PATIENCE).await
-            && card.received != card.available + card.held + card.shipped
+            && card.received != card.available + card.held + card.shipped + card.written_off
         {
             self.history.wrong.push(format!("the row of {sku} does not add up: {card:?}"));
         }
         let shown = self.bus.actor(&item(sku)).ask(inventory::Show {}).timeout(PATIENCE).await;
         if let Ok(card) = shown
-            && card.received != card.available + card.held + card.shipped
+            && card.received != card.available + card.held + card.shipped + card.written_off
         {
             self.history.wrong.push(format!("{sku} does not add up: {card:?}"));
         }

@@ -221,7 +221,8 @@ async fn check_rows(bus: &Bus, story: &mut Story, history: &History) {
         for (sku, ..) in ITEMS {
             match bus.rows::<ItemCard>().get(sku).after(&items).timeout(ROWS_WITHIN).await {
                 Ok(Some(row)) => {
-                    let piles = (row.received, row.available, row.held, row.shipped);
+                    let piles =
+                        [row.received, row.available, row.held, row.shipped, row.written_off];
                     story.check_item_row(sku, piles);
                 }
                 Ok(None) => story.found.push(format!("{sku} has no row")),

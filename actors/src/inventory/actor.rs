@@ -1,6 +1,6 @@
 //! An item: its price, and how many pieces are available, held for orders, and shipped.
 //!
-//! The one rule: received = available + held + shipped. Only `apply` moves pieces, and each
+//! The one rule: received = available + held + shipped + written off. Only `apply` moves pieces, and each
 //! event moves them from one pile to another or brings new ones in.
 
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Create, ItemError, ItemEvent, LackReason, Lapse, Receive, Release, Reservation, Reserve, Ship,
-    Show, Stock, StockCard, Take,
+    Show, Stock, StockCard, Take, TakeBack, shipments::Shipments,
 };
 use crate::{
-    limits::{HOLD_TIME, STOCK_MAX},
+    limits::{HOLD_TIME, RETURNS_MAX, STOCK_MAX},
     money::{Currency, Money},
     orders::OrderId,
     quantity::Quantity,
@@ -28,6 +28,7 @@ pub struct Item {
     listing: Option<Listing>,
     stock: Stock,
     holds: BTreeMap<OrderId, Hold>,
+    shipments: Shipments,
 }
 
 /// What a created item is sold as.
@@ -50,9 +51,11 @@ struct Hold {
 impl Actor for Item {
     const KIND: &'static str = "item";
     const TIMERS: bool = true;
+    /// 2: remembers what was shipped to whom.
+    const STATE: u32 = 2;
     type Event = ItemEvent;
     type Error = ItemError;
-    type Commands = (Create, Receive, Reserve, Take, Release, Lapse, Ship, Show);
+    type Commands = (Create, Receive, Reserve, Take, Release, Lapse, Ship, TakeBack, Show);
 
     fn apply(&mut self, event: &ItemEvent) {
         match event {
@@ -70,8 +73,13 @@ impl Actor for Item {
                     hold.is_taken = true;
                 }
             }
-            ItemEvent::Released { order, .. } | ItemEvent::Shipped { order, .. } => {
-                self.holds.remove(order);
+            ItemEvent::Released { order, .. } => drop(self.holds.remove(order)),
+            ItemEvent::Shipped { order, quantity } => {
+                self.lessen_hold(order, *quantity);
+                self.shipments.ship(order, *quantity);
+            }
+            ItemEvent::TakenBack { order, quantity, number, .. } => {
+                self.shipments.take_back(order, *quantity, *number);
             }
             ItemEvent::Received { .. } | ItemEvent::Lacked { .. } => {}
         }
@@ -99,6 +107,11 @@ impl Stock {
                 self.held -= u64::from(*quantity);
                 self.shipped += u64::from(*quantity);
             }
+            ItemEvent::TakenBack { quantity, sellable, .. } => {
+                self.shipped -= u64::from(*quantity);
+                let pile = if *sellable { &mut self.available } else { &mut self.written_off };
+                *pile += u64::from(*quantity);
+            }
             ItemEvent::Created { .. } | ItemEvent::Lacked { .. } | ItemEvent::Taken { .. } => {}
         }
     }
@@ -107,6 +120,16 @@ impl Stock {
 impl Item {
     fn listing(&self) -> Result<&Listing, ItemError> {
         self.listing.as_ref().ok_or(ItemError::UnknownItem)
+    }
+
+    /// Takes pieces from what an order holds; it may hold on to the rest.
+    fn lessen_hold(&mut self, order: &OrderId, quantity: Quantity) {
+        if let Some(hold) = self.holds.get_mut(order) {
+            match Quantity::new(hold.quantity.get().saturating_sub(quantity.get())) {
+                Ok(rest) => hold.quantity = rest,
+                Err(_) => drop(self.holds.remove(order)), // Nothing is left.
+            }
+        }
     }
 
     #[cfg(test)]
@@ -228,10 +251,37 @@ impl Handle<Ship> for Item {
     const NAME: &'static str = "ship";
     type Reply = Stock;
 
-    fn handle(&self, Ship { order }: Ship, ctx: &mut Context<Self>) -> Result<Stock, ItemError> {
-        let &Hold { quantity, .. } = self.holds.get(&order).ok_or(ItemError::NotHeld)?;
-        ctx.disarm(&Lapse { order: order.clone() });
+    fn handle(&self, command: Ship, ctx: &mut Context<Self>) -> Result<Stock, ItemError> {
+        let Ship { order, quantity } = command;
+        let &Hold { quantity: held, .. } = self.holds.get(&order).ok_or(ItemError::NotHeld)?;
+        let quantity = quantity.unwrap_or(held);
+        if quantity > held {
+            return Err(ItemError::TooFewHeld { held: held.into() });
+        }
+        if quantity == held {
+            ctx.disarm(&Lapse { order: order.clone() });
+        }
         Ok(self.moved(ItemEvent::Shipped { order, quantity }, ctx))
+    }
+}
+
+impl Handle<TakeBack> for Item {
+    const NAME: &'static str = "take_back";
+    type Reply = Stock;
+
+    fn handle(&self, command: TakeBack, ctx: &mut Context<Self>) -> Result<Stock, ItemError> {
+        let TakeBack { order, quantity, number, sellable } = command;
+        if self.shipments.has_returned(&order, number) {
+            return Ok(self.stock); // Told twice.
+        }
+        let out = self.shipments.out(&order);
+        if u64::from(quantity) > out {
+            return Err(ItemError::NotShipped { out });
+        }
+        if self.shipments.returns(&order) >= RETURNS_MAX {
+            return Err(ItemError::TooManyReturns);
+        }
+        Ok(self.moved(ItemEvent::TakenBack { order, quantity, number, sellable }, ctx))
     }
 }
 
@@ -241,7 +291,7 @@ impl Handle<Show> for Item {
 
     fn handle(&self, _: Show, ctx: &mut Context<Self>) -> Result<StockCard, ItemError> {
         let Listing { name, description, price } = self.listing()?;
-        let Stock { received, available, held, shipped } = self.stock;
+        let Stock { received, available, held, shipped, written_off } = self.stock;
         Ok(StockCard {
             sku: ctx.id().clone(),
             name: name.clone(),
@@ -251,6 +301,7 @@ impl Handle<Show> for Item {
             available,
             held,
             shipped,
+            written_off,
         })
     }
 }

@@ -75,8 +75,31 @@ pub struct Release {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ship {
-    /// Who held them.
+    /// Who holds them.
     pub order: OrderId,
+    /// How many of those it holds; all of them if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+}
+
+/// Pieces that were shipped to an order are back. Replies with the [`Stock`], also if told twice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TakeBack {
+    /// Who sends them back.
+    pub order: OrderId,
+    /// How many.
+    pub quantity: Quantity,
+    /// Which of the order's returns: each takes effect once.
+    #[serde(default)]
+    pub number: u32,
+    /// Whether they can be sold again. If not, they are written off.
+    #[serde(default = "yes")]
+    pub sellable: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What are you, and how many are there? Replies with the [`StockCard`].
@@ -102,7 +125,7 @@ pub enum Reservation {
     },
 }
 
-/// How many pieces there are: received = available + held + shipped.
+/// How many pieces there are: received = available + held + shipped + written off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Stock {
     /// All that ever came in.
@@ -111,8 +134,16 @@ pub struct Stock {
     pub available: u64,
     /// What is reserved.
     pub held: u64,
-    /// What left the house.
+    /// What left the house and did not come back.
     pub shipped: u64,
+    /// What came back and cannot be sold again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub written_off: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An item, and how many there are of it.
@@ -132,8 +163,11 @@ pub struct StockCard {
     pub available: u64,
     /// What is reserved.
     pub held: u64,
-    /// What left the house.
+    /// What left the house and did not come back.
     pub shipped: u64,
+    /// What came back and cannot be sold again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub written_off: u64,
 }
 
 /// Why an item says no.
@@ -152,4 +186,19 @@ pub enum ItemError {
     /// Only what is held can be shipped.
     #[error("nothing is held for this order")]
     NotHeld,
+    /// More is to be shipped than the order holds.
+    #[error("only {held} pieces are held for this order")]
+    TooFewHeld {
+        /// How many there are.
+        held: u64,
+    },
+    /// Only what was shipped can come back.
+    #[error("only {out} pieces of this order can come back")]
+    NotShipped {
+        /// How many there are.
+        out: u64,
+    },
+    /// Nobody sends pieces back so often.
+    #[error("no more than 50 returns of one order are taken back")]
+    TooManyReturns,
 }

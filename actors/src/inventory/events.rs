@@ -64,7 +64,19 @@ pub enum ItemEvent {
     Shipped {
         /// Who held them.
         order: OrderId,
+        /// How many: all that the order held, or a part.
+        quantity: Quantity,
+    },
+    /// Pieces shipped to an order came back.
+    #[serde(rename = "taken_back")]
+    TakenBack {
+        /// Who sends them back.
+        order: OrderId,
         /// How many.
         quantity: Quantity,
+        /// Which of the order's returns.
+        number: u32,
+        /// Whether they are available again. If not, they are written off.
+        sellable: bool,
     },
 }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! item:   unknown ── create ──▶ created (receive)
-//! pieces: received ──▶ available ── reserve ──▶ held ── ship ──▶ shipped
-//!                          ▲────── release ──────┘
+//! pieces: received ──▶ available ── reserve ──▶ held ── ship ──▶ shipped ── take_back ──▶ written off
+//!                        ▲  ▲────── release ──────┘                          │
+//!                        └──────────────────── take_back ────────────────────┘
 //! ```
 //!
-//! Promises: received = available + held + shipped, always; an order holds an item at most
-//! once; whoever asks for more than there is gets a `lacked` event, because somebody
+//! Promises: received = available + held + shipped + written off, always; an order holds an item
+//! at most once; no more comes back than was shipped, and each return once; whoever asks for more than there is gets a `lacked` event, because somebody
 //! downstream must act on it.
 
 mod actor;
@@ -15,6 +16,7 @@ mod commands;
 mod events;
 mod lack;
 mod projection;
+mod shipments;
 #[cfg(test)]
 mod stock_tests;
 
@@ -22,7 +24,7 @@ pub use self::{
     actor::{Item, ItemId},
     commands::{
         Create, ItemError, Lapse, Receive, Release, Reservation, Reserve, Ship, Show, Stock,
-        StockCard, Take,
+        StockCard, Take, TakeBack,
     },
     events::ItemEvent,
     lack::LackReason,

@@ -31,8 +31,11 @@ pub struct ItemCard {
     pub available: u64,
     /// What is reserved.
     pub held: u64,
-    /// What left the house.
+    /// What left the house and did not come back.
     pub shipped: u64,
+    /// What came back and cannot be sold again.
+    #[serde(default)]
+    pub written_off: u64,
     created: bool,
 }
 
@@ -44,13 +47,14 @@ impl ItemCard {
     }
 
     fn move_stock(&mut self, event: &ItemEvent) {
-        let Self { received, available, held, shipped, .. } = *self;
-        let mut stock = Stock { received, available, held, shipped };
+        let Self { received, available, held, shipped, written_off, .. } = *self;
+        let mut stock = Stock { received, available, held, shipped, written_off };
         stock.apply(event);
         self.received = stock.received;
         self.available = stock.available;
         self.held = stock.held;
         self.shipped = stock.shipped;
+        self.written_off = stock.written_off;
     }
 }
 
@@ -102,7 +106,8 @@ impl Fold<Item> for ItemCard {
             | ItemEvent::Lacked { .. }
             | ItemEvent::Taken { .. }
             | ItemEvent::Released { .. }
-            | ItemEvent::Shipped { .. }) => self.move_stock(event),
+            | ItemEvent::Shipped { .. }
+            | ItemEvent::TakenBack { .. }) => self.move_stock(event),
         }
     }
 }
@@ -136,14 +141,16 @@ mod tests {
     fn a_card_shows_the_piles() {
         let order = OrderId::parse("o-1").expect("an id");
         let quantity = Quantity::new(2).expect("a quantity");
+        let one = Quantity::new(1).expect("a quantity");
         let card = card_of([
             created("Lamp"),
             ItemEvent::Received { quantity: Quantity::new(5).expect("a quantity") },
             ItemEvent::Reserved { order: order.clone(), quantity, unit_price: eur(250) },
-            ItemEvent::Shipped { order, quantity },
+            ItemEvent::Shipped { order: order.clone(), quantity },
+            ItemEvent::TakenBack { order, quantity: one, number: 1, sellable: false },
         ]);
-        let shown = (card.received, card.available, card.held, card.shipped);
-        assert_eq!(shown, (5, 3, 0, 2));
+        let shown = (card.received, card.available, card.held, card.shipped, card.written_off);
+        assert_eq!(shown, (5, 3, 0, 1, 1));
         assert_eq!((card.sku.as_str(), card.name.as_str()), ("LAMP-7", "Lamp"));
         assert!(card.is_created());
     }

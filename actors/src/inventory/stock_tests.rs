@@ -1,16 +1,19 @@
 //! An item's rules, one by one, and its invariant under any sequence of commands.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
-use bus::{Actor, testing::given};
+use bus::{
+    Actor, Wire,
+    testing::{Outcome, given},
+};
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
 use super::{
     Create, Item, ItemError, ItemEvent, ItemId, LackReason, Lapse, Receive, Release, Reservation,
-    Reserve, Ship, Show, Stock, StockCard, Take,
+    Reserve, Ship, Show, Stock, StockCard, Take, TakeBack,
 };
 use crate::{
-    limits::HOLD_TIME,
+    limits::{HOLD_TIME, RETURNS_MAX},
     money::tests::{eur, usd},
     orders::OrderId,
     quantity::Quantity,
@@ -51,6 +54,22 @@ fn released(id: &str, number: u32) -> ItemEvent {
 
 fn shipped(id: &str, number: u32) -> ItemEvent {
     ItemEvent::Shipped { order: order(id), quantity: pieces(number) }
+}
+
+fn ship(id: &str) -> Ship {
+    Ship { order: order(id), quantity: None }
+}
+
+fn ship_some(id: &str, number: u32) -> Ship {
+    Ship { order: order(id), quantity: Some(pieces(number)) }
+}
+
+fn take_back(id: &str, number: u32, quantity: u32, sellable: bool) -> TakeBack {
+    TakeBack { order: order(id), quantity: pieces(quantity), number, sellable }
+}
+
+fn taken_back(id: &str, number: u32, quantity: u32, sellable: bool) -> ItemEvent {
+    ItemEvent::TakenBack { order: order(id), quantity: pieces(quantity), number, sellable }
 }
 
 fn taken(id: &str) -> ItemEvent {
@@ -131,7 +150,7 @@ fn what_is_not_taken_in_time_is_given_back() {
         given::<Item>(taken.clone()).when(command).replies(()).then([]).touches_no_timer();
     }
     given::<Item>(taken.clone()).when(Take { order: order("o-1") }).replies(()).then([]);
-    given::<Item>(taken).when(Ship { order: order("o-1") }).then([shipped("o-1", 2)]);
+    given::<Item>(taken).when(ship("o-1")).then([shipped("o-1", 2)]);
 }
 
 #[test]
@@ -195,14 +214,76 @@ fn releasing_what_is_not_held_changes_nothing() {
 fn only_what_is_held_is_shipped_and_once() {
     let past = [created(), received(5), reserved("o-1", 2)];
     given::<Item>(past.clone())
-        .when(Ship { order: order("o-1") })
-        .replies(Stock { received: 5, available: 3, held: 0, shipped: 2 })
+        .when(ship("o-1"))
+        .replies(Stock { received: 5, available: 3, shipped: 2, ..Stock::default() })
         .then([shipped("o-1", 2)])
         .disarms(&lapse("o-1"));
     given::<Item>(past.into_iter().chain([shipped("o-1", 2)]))
-        .when(Ship { order: order("o-1") })
+        .when(ship("o-1"))
         .refuses(ItemError::NotHeld);
-    given::<Item>([created()]).when(Ship { order: order("o-1") }).refuses(ItemError::NotHeld);
+    given::<Item>([created()]).when(ship("o-1")).refuses(ItemError::NotHeld);
+}
+
+#[test]
+fn a_part_of_what_is_held_is_shipped_and_the_rest_stays_held() {
+    let past = vec![created(), received(5), reserved("o-1", 3), taken("o-1")];
+    given::<Item>(past.clone())
+        .when(ship_some("o-1", 2))
+        .replies(Stock { received: 5, available: 2, held: 1, shipped: 2, ..Stock::default() })
+        .then([shipped("o-1", 2)])
+        .touches_no_timer();
+    let sent = [past.clone(), vec![shipped("o-1", 2)]].concat();
+    given::<Item>(sent.clone())
+        .when(ship_some("o-1", 2))
+        .refuses(ItemError::TooFewHeld { held: 1 });
+    given::<Item>(sent.clone()).when(ship_some("o-1", 1)).then([shipped("o-1", 1)]);
+    given::<Item>(sent.clone()).when(ship("o-1")).then([shipped("o-1", 1)]);
+    given::<Item>(sent).when(Release { order: order("o-1") }).then([released("o-1", 1)]);
+    given::<Item>(past).when(ship_some("o-1", 4)).refuses(ItemError::TooFewHeld { held: 3 });
+}
+
+#[test]
+fn what_was_shipped_comes_back_and_once() {
+    let past = vec![created(), received(5), reserved("o-1", 3), shipped("o-1", 3)];
+    given::<Item>(past.clone())
+        .when(take_back("o-1", 1, 2, true))
+        .replies(Stock { received: 5, available: 4, shipped: 1, ..Stock::default() })
+        .then([taken_back("o-1", 1, 2, true)]);
+    let broken =
+        Stock { received: 5, available: 2, shipped: 1, written_off: 2, ..Stock::default() };
+    given::<Item>(past.clone())
+        .when(take_back("o-1", 1, 2, false))
+        .replies(broken)
+        .then([taken_back("o-1", 1, 2, false)]);
+    let back = [past, vec![taken_back("o-1", 1, 2, false)]].concat();
+    given::<Item>(back.clone()).when(take_back("o-1", 1, 2, false)).replies(broken).then([]);
+    given::<Item>(back.clone())
+        .when(take_back("o-1", 2, 1, true))
+        .then([taken_back("o-1", 2, 1, true)]);
+    given::<Item>(back)
+        .when(take_back("o-1", 2, 2, true))
+        .refuses(ItemError::NotShipped { out: 1 });
+}
+
+#[test]
+fn only_what_was_shipped_to_an_order_comes_back_from_it() {
+    let past = vec![created(), received(5), reserved("o-1", 2), reserved("o-2", 2)];
+    given::<Item>(past.clone())
+        .when(take_back("o-1", 1, 1, true))
+        .refuses(ItemError::NotShipped { out: 0 });
+    given::<Item>([past, vec![shipped("o-2", 2)]].concat())
+        .when(take_back("o-1", 1, 1, true))
+        .refuses(ItemError::NotShipped { out: 0 });
+}
+
+#[test]
+fn an_order_sends_back_only_so_often() {
+    let sent = [created(), received(100), reserved("o-1", 100), shipped("o-1", 100)];
+    let number = |n: usize| u32::try_from(n).expect("few");
+    let back = (0..RETURNS_MAX).map(|n| taken_back("o-1", number(n), 1, true));
+    given::<Item>(sent.into_iter().chain(back))
+        .when(take_back("o-1", number(RETURNS_MAX), 1, true))
+        .refuses(ItemError::TooManyReturns);
 }
 
 #[test]
@@ -216,6 +297,7 @@ fn an_item_shows_what_it_is() {
         available: 3,
         held: 2,
         shipped: 0,
+        written_off: 0,
     };
     let past = [created(), received(5), reserved("o-1", 2)];
     given::<Item>(past).id("A1").when(Show {}).replies(card).then([]);
@@ -231,7 +313,8 @@ enum Step {
     Reserve(usize, u32),
     Release(usize),
     Lapse(usize),
-    Ship(usize),
+    Ship(usize, u32),
+    TakeBack(usize, u32, bool),
 }
 
 const ORDERS: [&str; 4] = ["o-0", "o-1", "o-2", "o-3"];
@@ -243,15 +326,30 @@ fn step() -> impl Strategy<Value = Step> {
         (some_order.clone(), 1..20_u32).prop_map(|(order, n)| Step::Reserve(order, n)),
         some_order.clone().prop_map(Step::Release),
         some_order.clone().prop_map(Step::Lapse),
-        some_order.prop_map(Step::Ship),
+        (some_order.clone(), 1..20_u32).prop_map(|(order, n)| Step::Ship(order, n)),
+        (some_order, 1..20_u32, any::<bool>()).prop_map(|(o, n, ok)| Step::TakeBack(o, n, ok)),
     ]
 }
 
+/// The piles of a few orders, kept in the plainest way.
+#[derive(Debug, Default)]
+struct Piles {
+    held: BTreeMap<usize, u32>,
+    out: BTreeMap<usize, u32>,
+    written_off: u32,
+}
+
 /// The rules once more, in the plainest words: what happens to an item with these piles?
-fn expected(step: Step, stock: Stock, holds: &BTreeMap<usize, u32>) -> Option<ItemEvent> {
-    match step {
+fn expected(
+    step: Step,
+    stock: Stock,
+    piles: &Piles,
+    number: u32,
+) -> Result<Option<ItemEvent>, ItemError> {
+    let of = |pile: &BTreeMap<usize, u32>, order| pile.get(&order).copied().unwrap_or_default();
+    Ok(match step {
         Step::Receive(n) => Some(received(n)),
-        Step::Reserve(order, _) if holds.contains_key(&order) => None,
+        Step::Reserve(order, _) if piles.held.contains_key(&order) => None,
         Step::Reserve(order, n) if u64::from(n) <= stock.available => {
             Some(reserved(ORDERS[order], n))
         }
@@ -260,9 +358,73 @@ fn expected(step: Step, stock: Stock, holds: &BTreeMap<usize, u32>) -> Option<It
             Some(lacked(ORDERS[order], n, reason))
         }
         Step::Release(order) | Step::Lapse(order) => {
-            holds.get(&order).map(|n| released(ORDERS[order], *n))
+            piles.held.get(&order).map(|n| released(ORDERS[order], *n))
         }
-        Step::Ship(order) => holds.get(&order).map(|n| shipped(ORDERS[order], *n)),
+        Step::Ship(order, n) => match of(&piles.held, order) {
+            0 => return Err(ItemError::NotHeld),
+            held if held < n => return Err(ItemError::TooFewHeld { held: held.into() }),
+            _ => Some(shipped(ORDERS[order], n)),
+        },
+        Step::TakeBack(order, n, sellable) => match of(&piles.out, order) {
+            out if out < n => return Err(ItemError::NotShipped { out: out.into() }),
+            _ => Some(taken_back(ORDERS[order], number, n, sellable)),
+        },
+    })
+}
+
+impl Piles {
+    fn take(pile: &mut BTreeMap<usize, u32>, order: usize, n: u32) {
+        let left = pile[&order] - n;
+        pile.insert(order, left);
+        pile.retain(|_, n| *n > 0);
+    }
+
+    fn follow(&mut self, step: Step, event: &ItemEvent) {
+        match step {
+            Step::Reserve(order, n) if matches!(event, ItemEvent::Reserved { .. }) => {
+                self.held.insert(order, n);
+            }
+            Step::Release(order) | Step::Lapse(order) => drop(self.held.remove(&order)),
+            Step::Ship(order, n) => {
+                Self::take(&mut self.held, order, n);
+                *self.out.entry(order).or_default() += n;
+            }
+            Step::TakeBack(order, n, sellable) => {
+                Self::take(&mut self.out, order, n);
+                self.written_off += if sellable { 0 } else { n };
+            }
+            Step::Receive(_) | Step::Reserve(..) => {}
+        }
+    }
+}
+
+/// Has an item with this past carry `step` out, and checks what happens.
+fn carry_out(
+    past: &[ItemEvent],
+    step: Step,
+    number: u32,
+    end: &Result<Option<ItemEvent>, ItemError>,
+) {
+    let life = given::<Item>(past.iter().cloned());
+    match step {
+        Step::Receive(n) => check(life.when(Receive { quantity: pieces(n) }), end),
+        Step::Reserve(o, n) => check(life.when(reserve(ORDERS[o], n)), end),
+        Step::Release(o) => check(life.when(Release { order: order(ORDERS[o]) }), end),
+        Step::Lapse(o) => check(life.when(lapse(ORDERS[o])), end),
+        Step::Ship(o, n) => check(life.when(ship_some(ORDERS[o], n)), end),
+        Step::TakeBack(o, n, sellable) => {
+            check(life.when(take_back(ORDERS[o], number, n, sellable)), end);
+        }
+    }
+}
+
+fn check<R: Wire + PartialEq + Debug>(
+    outcome: Outcome<Item, R>,
+    end: &Result<Option<ItemEvent>, ItemError>,
+) {
+    match end.clone() {
+        Ok(event) => drop(outcome.then(event)),
+        Err(refusal) => outcome.refuses(refusal),
     }
 }
 
@@ -270,46 +432,22 @@ proptest! {
     #[test]
     fn no_piece_is_ever_lost_or_made_up(steps in prop::collection::vec(step(), 1..40)) {
         let mut past = vec![created()];
-        let mut holds = BTreeMap::new();
+        let mut piles = Piles::default();
         let mut item = Item::default();
         item.apply(&created());
-        for step in steps {
-            let event = expected(step, item.stock(), &holds);
-            let life = given::<Item>(past.clone());
-            match step {
-                Step::Receive(n) => {
-                    life.when(Receive { quantity: pieces(n) }).then(event.clone());
-                }
-                Step::Reserve(o, n) => {
-                    life.when(reserve(ORDERS[o], n)).then(event.clone());
-                }
-                Step::Release(o) => {
-                    life.when(Release { order: order(ORDERS[o]) }).then(event.clone());
-                }
-                Step::Lapse(o) => {
-                    life.when(lapse(ORDERS[o])).then(event.clone());
-                }
-                Step::Ship(o) => match event.clone() {
-                    Some(event) => {
-                        life.when(Ship { order: order(ORDERS[o]) }).then([event]);
-                    }
-                    None => life.when(Ship { order: order(ORDERS[o]) }).refuses(ItemError::NotHeld),
-                },
-            }
-            match (step, &event) {
-                (Step::Reserve(o, n), Some(ItemEvent::Reserved { .. })) => {
-                    holds.insert(o, n);
-                }
-                (Step::Release(o) | Step::Lapse(o) | Step::Ship(o), _) => drop(holds.remove(&o)),
-                _ => {}
-            }
-            if let Some(event) = event {
+        for (number, step) in (0_u32..).zip(steps) {
+            let end = expected(step, item.stock(), &piles, number);
+            carry_out(&past, step, number, &end);
+            if let Ok(Some(event)) = end {
+                piles.follow(step, &event);
                 item.apply(&event);
                 past.push(event);
             }
-            let Stock { received, available, held, shipped } = item.stock();
-            prop_assert_eq!(received, available + held + shipped);
-            prop_assert_eq!(held, holds.values().map(|n| u64::from(*n)).sum::<u64>());
+            let Stock { received, available, held, shipped, written_off } = item.stock();
+            prop_assert_eq!(received, available + held + shipped + written_off);
+            prop_assert_eq!(held, piles.held.values().map(|n| u64::from(*n)).sum::<u64>());
+            prop_assert_eq!(shipped, piles.out.values().map(|n| u64::from(*n)).sum::<u64>());
+            prop_assert_eq!(written_off, u64::from(piles.written_off));
         }
     }
 }

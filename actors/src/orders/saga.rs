@@ -72,7 +72,8 @@ pub(crate) fn on_item(item: &Recorded<Item>, then: &mut Then) {
         | ItemEvent::Received { .. }
         | ItemEvent::Taken { .. }
         | ItemEvent::Released { .. }
-        | ItemEvent::Shipped { .. } => {}
+        | ItemEvent::Shipped { .. }
+        | ItemEvent::TakenBack { .. } => {}
     }
 }
 
@@ -203,6 +204,7 @@ mod tests {
             ItemEvent::Taken { order: order() },
             ItemEvent::Released { order: order(), quantity: two() },
             ItemEvent::Shipped { order: order(), quantity: two() },
+            ItemEvent::TakenBack { order: order(), quantity: two(), number: 1, sellable: true },
         ] {
             assert_eq!(asked_by(on_item, "A1", event), nobody);
         }

@@ -157,7 +157,7 @@ impl Story {
         }
     }
 
-    /// Received = available + held + shipped, at every step; held is what confirmed orders took.
+    /// Received = available + held + shipped + written off, at every step; held is what confirmed orders took.
     fn check_stock(&self) {
         let mut wanted: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         let confirmed = self.confirmed();
@@ -185,7 +185,9 @@ impl Story {
             let item = stock.entry(sku.to_owned()).or_default();
             item.apply(name, fields);
             let held: u64 = item.held.values().sum();
-            assert_eq!(item.received, item.available + held + item.shipped, "{sku}");
+            let shipped: u64 = item.shipped.values().sum();
+            let piles = item.available + held + shipped + item.written_off;
+            assert_eq!(item.received, piles, "{sku}");
         }
         stock
     }
@@ -258,8 +260,12 @@ impl Story {
 struct Stock {
     received: u64,
     available: u64,
-    shipped: u64,
+    written_off: u64,
     held: BTreeMap<String, u64>,
+    /// What orders were shipped and did not send back.
+    shipped: BTreeMap<String, u64>,
+    /// By order and number.
+    returns: BTreeSet<(String, u64)>,
 }
 
 impl Stock {
@@ -281,8 +287,20 @@ impl Stock {
                 self.available += quantity;
             }
             "shipped" => {
-                assert_eq!(self.held.remove(&order), Some(quantity), "shipped what is not held");
-                self.shipped += quantity;
+                let held = self.held.remove(&order).expect("shipped what is not held");
+                let rest = held.checked_sub(quantity).expect("no more than is held");
+                if rest > 0 {
+                    self.held.insert(order.clone(), rest);
+                }
+                *self.shipped.entry(order).or_default() += quantity;
+            }
+            "taken_back" => {
+                take(self.shipped.get_mut(&order).expect("only what was shipped comes back"));
+                let is_sellable = fields["sellable"].as_bool().unwrap();
+                *(if is_sellable { &mut self.available } else { &mut self.written_off }) +=
+                    quantity;
+                let number = fields["number"].as_u64().unwrap();
+                assert!(self.returns.insert((order, number)), "came back twice");
             }
             "created" | "lacked" | "taken" => {}
             other => panic!("an event the auditor does not know: {other}"),
