@@ -15,7 +15,7 @@ pub const QUANTITY_MAX: u32 = 1_000_000;
 /// Orders of which an item remembers what it was shipped: each costs some sixty bytes of its state.
 pub const SHIPMENTS_MAX: usize = 2_000;
 
-/// Returns of one order that an item takes back: each is a number to remember.
+/// Returns of one order: each is part of its state, and a number for its items to remember.
 pub const RETURNS_MAX: usize = 50;
 
 /// Largest number ever received of one item.
@@ -23,6 +23,9 @@ pub const STOCK_MAX: u64 = 1_000_000_000;
 
 /// Lines of one order: each is a command to an item, carried out one after the other.
 pub const LINES_MAX: usize = 50;
+
+/// Shipments of one order: all are part of its state.
+pub const ORDER_SHIPMENTS_MAX: usize = 100;
 
 /// Longest name of a user or an item, in characters.
 pub const NAME_CHARS_MAX: usize = 200;

@@ -91,6 +91,12 @@ pub fn count(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 0, "maximum": u64::MAX })
 }
 
+/// A running number: what `u32` reads.
+pub(crate) fn number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })
+}
+
+/// An SMTP reply code: what `u16` reads.
 pub(crate) fn reply_code(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 0, "maximum": u16::MAX })
 }

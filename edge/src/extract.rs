@@ -65,6 +65,17 @@ impl Part for CurrentUser {
     }
 }
 
+impl CurrentUser {
+    fn works_here(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, UserRole::Staff | UserRole::Admin))
+    }
+
+    /// Whose a thing must be for this user to see or change it: staff work with everybody's.
+    pub(crate) fn unless_staff(&self) -> Option<UserId> {
+        (!self.works_here()).then(|| self.id.clone())
+    }
+}
+
 /// A user who works in the shop.
 #[derive(Debug)]
 pub(crate) struct Staff(pub(crate) CurrentUser);
@@ -74,9 +85,7 @@ impl FromRequestParts<Edge> for Staff {
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, ApiError> {
         let user = CurrentUser::from_request_parts(parts, edge).await?;
-        let works_here =
-            user.roles.iter().any(|role| matches!(role, UserRole::Staff | UserRole::Admin));
-        if works_here {
+        if user.works_here() {
             return Ok(Self(user));
         }
         let message = "this is for staff";

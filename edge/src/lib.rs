@@ -28,6 +28,7 @@ mod query;
 mod accounts;
 mod api;
 mod events;
+mod fulfilment;
 mod health;
 mod items;
 mod jwks;

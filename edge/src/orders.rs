@@ -5,10 +5,13 @@
 
 use actors::{
     Currency, Money,
-    orders::{CancelReason, Order, OrderCard, OrderId, OrderStatus, PricedLine},
+    orders::{
+        CancelReason, Order, OrderCard, OrderId, OrderStatus, OrderView, PricedLine, Progress,
+        Returned, Shipment,
+    },
 };
 use axum::{Json as Answer, extract::State};
-use bus::{GetRow, JsonSchema, ListRows, Position, RowError, Selection};
+use bus::{GetRow, JsonSchema, ListRows, Listed, Position, RowError, Selection};
 use serde::Serialize;
 use serde_json::json;
 
@@ -87,11 +90,21 @@ pub(crate) struct OrderShown {
     /// Why it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<CancelReason>,
-    /// When it was placed (RFC 3339).
-    placed_at: String,
+    /// When it was placed (RFC 3339), if that is known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placed_at: Option<String>,
     /// When it was confirmed or cancelled (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     settled_at: Option<String>,
+    /// How much of it has left the house and arrived, if it is paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+    /// What left the house.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shipments: Vec<Shipment>,
+    /// What comes back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    returns: Vec<Returned>,
 }
 
 /// An order that has not settled: all of it that is known.
@@ -106,11 +119,18 @@ pub(crate) struct OrderBegun {
 /// A page of orders.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Orders")]
-struct OrdersShown {
+pub(crate) struct OrdersShown {
     /// The orders.
     orders: Vec<OrderShown>,
     /// The next page's `cursor`, if there is one.
     next: Option<String>,
+}
+
+impl From<Listed<OrderCard>> for OrdersShown {
+    fn from(page: Listed<OrderCard>) -> Self {
+        let orders = page.rows.into_iter().map(OrderShown::from).collect();
+        Self { orders, next: page.next }
+    }
 }
 
 /// `GET /v1/orders?limit=&cursor=`: a page of one's own orders, newest first.
@@ -128,11 +148,10 @@ async fn list(
     query.nothing_else()?;
     let rows = edge.bus().rows::<OrderCard>().list(selection);
     let page = after.of::<Order>().fold(rows, ListRows::after).await?;
-    let orders = page.rows.into_iter().map(OrderShown::from).collect();
-    Ok(Answer(OrdersShown { orders, next: page.next }))
+    Ok(Answer(OrdersShown::from(page)))
 }
 
-/// `GET /v1/orders/{id}`: one's own order; anybody else's is 404.
+/// `GET /v1/orders/{id}`: one's own order; anybody else's is 404, but for staff.
 async fn show(
     State(edge): State<Edge>,
     user: CurrentUser,
@@ -140,7 +159,10 @@ async fn show(
     PathId(order): PathId<Order>,
 ) -> Result<Answer<OrderShown>, ApiError> {
     let row = edge.bus().rows::<OrderCard>().get(order.as_str());
-    let row = row.within("buyer", user.id.as_str());
+    let row = match user.unless_staff() {
+        Some(buyer) => row.within("buyer", buyer.as_str()),
+        None => row,
+    };
     let row = after.of::<Order>().fold(row, GetRow::after).await?;
     row.map(|card| Answer(card.into())).ok_or_else(|| no_such_order(&order))
 }
@@ -169,8 +191,30 @@ impl From<OrderCard> for OrderShown {
             lines: card.lines,
             total: card.total,
             reason: card.reason,
-            placed_at: card.placed_at.to_string(),
+            placed_at: Some(card.placed_at.to_string()),
             settled_at: card.settled_at.map(|at| at.to_string()),
+            progress: card.progress,
+            shipments: card.shipments,
+            returns: card.returns,
+        }
+    }
+}
+
+impl OrderShown {
+    /// The order as it says itself, which does not know when anything happened.
+    pub(crate) fn of(order: &OrderId, view: OrderView) -> Self {
+        Self {
+            id: order.to_string(),
+            status: view.status,
+            currency: view.currency,
+            lines: view.lines,
+            total: view.total,
+            reason: view.reason,
+            placed_at: None,
+            settled_at: None,
+            progress: view.progress,
+            shipments: view.shipments,
+            returns: view.returns,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! Whoever waits listens before the order is placed, so that nothing is missed in between.
 
 use actors::{
-    Currency, Quantity,
+    Currency, Money, Quantity,
     inventory::{Item, ItemCard, ItemError, ItemId, Show as ShowItem},
     orders::{
         LINES_MAX, Order, OrderCard, OrderError, OrderId, OrderLine, OrderStatus, Place, Show,
@@ -65,6 +65,8 @@ struct LinePlaced {
     sku: ItemId,
     /// How many.
     quantity: Quantity,
+    /// What the buyer was shown: at another price the order is cancelled.
+    expected_price: Option<Money>,
 }
 
 /// An order about to be placed, by whom and under which key.
@@ -123,7 +125,11 @@ impl Placing {
         let card = simulated::tokenise(&card)
             .map_err(|invalid| ApiError::invalid("card", invalid.to_string()))?;
         let lines =
-            lines.into_iter().map(|LinePlaced { sku, quantity }| OrderLine { sku, quantity });
+            lines.into_iter().map(|LinePlaced { sku, quantity, expected_price }| OrderLine {
+                sku,
+                quantity,
+                expected_price,
+            });
         Ok(Place { buyer: self.buyer.id.clone(), currency, card, lines: lines.collect() })
     }
 

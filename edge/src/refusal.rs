@@ -61,10 +61,23 @@ impl From<OrderError> for ApiError {
             OrderError::Empty | OrderError::TooManyLines | OrderError::LineRepeated { .. } => {
                 Self::refused(StatusCode::BAD_REQUEST, &refusal).at("lines")
             }
-            OrderError::AlreadyPlaced | OrderError::NoSuchLine { .. } | OrderError::NotDue => {
-                Self::refused(StatusCode::CONFLICT, &refusal)
+            OrderError::AlreadyPlaced
+            | OrderError::NoSuchLine { .. }
+            | OrderError::NotDue
+            | OrderError::NotPaid
+            | OrderError::AlreadyShipped
+            | OrderError::AlreadyDecided { .. }
+            | OrderError::TooManySteps => Self::refused(StatusCode::CONFLICT, &refusal),
+            OrderError::TooMany { .. } => {
+                Self::refused(StatusCode::CONFLICT, &refusal).at("portions")
             }
-            OrderError::Unplaced => Self::refused(StatusCode::NOT_FOUND, &refusal),
+            // Somebody else's order is as if it were not there.
+            OrderError::Unplaced | OrderError::NotYours => {
+                Self::refused(StatusCode::NOT_FOUND, &OrderError::Unplaced)
+            }
+            OrderError::NoSuchShipment { .. } | OrderError::NoSuchReturn { .. } => {
+                Self::refused(StatusCode::NOT_FOUND, &refusal)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     money::Money,
-    orders::{CancelReason, OrderId},
+    orders::{CancelReason, OrderId, Parcel},
     users::UserId,
 };
 
@@ -67,6 +67,50 @@ pub enum Letter {
         order: OrderId,
         /// Why.
         reason: CancelReason,
+    },
+    /// The paid order was called off.
+    #[serde(rename = "order_revoked")]
+    OrderRevoked {
+        /// Which one.
+        order: OrderId,
+        /// What it cost, which goes back.
+        total: Money,
+    },
+    /// Pieces of the order are on their way.
+    #[serde(rename = "order_shipped")]
+    OrderShipped {
+        /// Which one.
+        order: OrderId,
+        /// The shipment's number.
+        #[schemars(schema_with = "crate::schema::number")]
+        number: u32,
+        /// How the parcel can be followed, if it can.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parcel: Option<Parcel>,
+    },
+    /// What was returned is here, and money goes back.
+    #[serde(rename = "return_accepted")]
+    ReturnAccepted {
+        /// Of which order.
+        order: OrderId,
+        /// The return's number.
+        #[schemars(schema_with = "crate::schema::number")]
+        number: u32,
+        /// How much goes back.
+        refund: Money,
+    },
+    /// What was returned is not taken back.
+    #[serde(rename = "return_rejected")]
+    ReturnRejected {
+        /// Of which order.
+        order: OrderId,
+        /// The return's number.
+        #[schemars(schema_with = "crate::schema::number")]
+        number: u32,
+        /// Why.
+        #[serde(deserialize_with = "crate::name::read_name")]
+        #[schemars(schema_with = "crate::schema::name")]
+        reason: String,
     },
 }
 

@@ -1,7 +1,7 @@
 //! Letters: the words of each notice, made from its facts. Pure, plain text, no markup.
 
 use super::Letter;
-use crate::orders::CancelReason;
+use crate::orders::{CancelReason, Parcel};
 
 /// A mail's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +32,45 @@ pub(super) fn words(letter: &Letter, name: &str, link: &str) -> Words {
             format!("Your order {order} is confirmed"),
             format!("thank you: your order {order} is confirmed. You paid {total}."),
         ),
-        Letter::OrderCancelled { order, reason: reason @ CancelReason::Unpaid } => (
+        Letter::OrderCancelled {
+            order,
+            reason: reason @ (CancelReason::Unpaid | CancelReason::ByTheShop),
+        } => (
             format!("Your order {order} is cancelled"),
             format!(
                 "we are sorry: your order {order} is cancelled, because {reason}.\n\
                  Should your card be charged for it all the same, you get your money back."
+            ),
+        ),
+        Letter::OrderCancelled { order, reason: reason @ CancelReason::CalledOff } => (
+            format!("Your order {order} is cancelled"),
+            format!(
+                "your order {order} is cancelled, because {reason}.\n\
+                 Should your card be charged for it all the same, you get your money back."
+            ),
+        ),
+        Letter::OrderRevoked { order, total } => (
+            format!("Your order {order} is cancelled"),
+            format!("your order {order} is cancelled. You get {total} back."),
+        ),
+        Letter::OrderShipped { order, number, parcel } => (
+            format!("Your order {order} is on its way"),
+            match parcel {
+                None => format!("shipment {number} of your order {order} is on its way."),
+                Some(Parcel { carrier, tracking }) => format!(
+                    "shipment {number} of your order {order} is on its way.\n\
+                     {carrier} carries it; its number there is {tracking}."
+                ),
+            },
+        ),
+        Letter::ReturnAccepted { order, number, refund } => (
+            format!("Your return of order {order}"),
+            format!("we took back return {number} of your order {order}. You get {refund} back."),
+        ),
+        Letter::ReturnRejected { order, number, reason } => (
+            format!("Your return of order {order}"),
+            format!(
+                "we are sorry: we cannot take back return {number} of your order {order}:\n{reason}"
             ),
         ),
         Letter::OrderCancelled { order, reason } => (

@@ -19,7 +19,12 @@ impl MailLinks {
         let (purpose, page, number) = match letter {
             Letter::VerifyAddress { number } => (Purpose::Verify, "verify", *number),
             Letter::ResetPassword { number } => (Purpose::Reset, "new-password", *number),
-            Letter::OrderConfirmed { .. } | Letter::OrderCancelled { .. } => return String::new(),
+            Letter::OrderConfirmed { .. }
+            | Letter::OrderCancelled { .. }
+            | Letter::OrderRevoked { .. }
+            | Letter::OrderShipped { .. }
+            | Letter::ReturnAccepted { .. }
+            | Letter::ReturnRejected { .. } => return String::new(),
         };
         // Behind the #, so that no server on the way writes it into its log.
         format!("{}/{page}#{}", self.shop, self.key.token(purpose, user, number))

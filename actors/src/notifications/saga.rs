@@ -4,6 +4,8 @@
 //! |-------------------|--------------------------------|-----------------------------|
 //! | `order.confirmed` | `notice.queue`, to the buyer   | –                           |
 //! | `order.cancelled` | `notice.queue`, to the buyer   | –                           |
+//! | `order.revoked`, `order.shipped` | `notice.queue`, to the buyer | –              |
+//! | `order.return_accepted`, `order.return_rejected` | `notice.queue`, to the buyer | – |
 //! | `user.verification_due`, `user.reset_due` | `notice.queue`, to the user | –       |
 //!
 //! A notice's id is made from its occasion, so that one occasion has one notice.
@@ -28,7 +30,28 @@ pub(crate) fn on_order(order: &Recorded<Order>, then: &mut Then) {
             let letter = Letter::OrderCancelled { order: id(), reason: reason.clone() };
             queue(order.id.as_str(), "cancelled", buyer, letter, then);
         }
+        OrderEvent::Revoked { buyer, total, .. } => {
+            let letter = Letter::OrderRevoked { order: id(), total: *total };
+            queue(order.id.as_str(), "revoked", buyer, letter, then);
+        }
+        OrderEvent::Shipped { number, buyer, parcel, .. } => {
+            let (number, parcel) = (*number, parcel.clone());
+            let letter = Letter::OrderShipped { order: id(), number, parcel };
+            queue(order.id.as_str(), &format!("shipped-{number}"), buyer, letter, then);
+        }
+        OrderEvent::ReturnAccepted { number, buyer, refund, .. } => {
+            let (number, refund) = (*number, *refund);
+            let letter = Letter::ReturnAccepted { order: id(), number, refund };
+            queue(order.id.as_str(), &format!("return-{number}"), buyer, letter, then);
+        }
+        OrderEvent::ReturnRejected { number, buyer, reason } => {
+            let (number, reason) = (*number, reason.clone());
+            let letter = Letter::ReturnRejected { order: id(), number, reason };
+            queue(order.id.as_str(), &format!("return-{number}"), buyer, letter, then);
+        }
         OrderEvent::Placed { .. }
+        | OrderEvent::Delivered { .. }
+        | OrderEvent::ReturnRequested { .. }
         | OrderEvent::LineReserved { .. }
         | OrderEvent::LineLacking { .. }
         | OrderEvent::PaymentDue { .. }
@@ -86,6 +109,28 @@ mod tests {
         assert_eq!(asked_by(on_order, "o-1", confirmed()), notice("confirmed"));
         assert_eq!(asked_by(on_order, "o-1", cancelled()), notice("cancelled"));
         assert_ne!(asked_by(on_order, "o-2", confirmed()), notice("confirmed"));
+    }
+
+    #[test]
+    fn each_step_of_an_order_that_its_buyer_waits_for_has_its_one_notice() {
+        let notice =
+            |occasion| vec![format!("notice/{}/queue", NoticeId::derived("n", &["o-1", occasion]))];
+        let (buyer, total, receipt) = (buyer(), eur(500), receipt());
+        let revoked = OrderEvent::Revoked { buyer: buyer.clone(), total, receipt, skus: vec![] };
+        assert_eq!(asked_by(on_order, "o-1", revoked), notice("revoked"));
+        let shipped = |number| OrderEvent::Shipped {
+            number,
+            buyer: buyer.clone(),
+            portions: vec![],
+            parcel: None,
+        };
+        assert_eq!(asked_by(on_order, "o-1", shipped(1)), notice("shipped-1"));
+        assert_eq!(asked_by(on_order, "o-1", shipped(2)), notice("shipped-2"));
+        let reason = "used".to_owned();
+        let rejected = OrderEvent::ReturnRejected { number: 1, buyer: buyer.clone(), reason };
+        assert_eq!(asked_by(on_order, "o-1", rejected), notice("return-1"));
+        let delivered = OrderEvent::Delivered { number: 1, buyer };
+        assert_eq!(asked_by(on_order, "o-1", delivered), [""; 0]);
     }
 
     #[test]

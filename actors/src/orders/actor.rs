@@ -9,8 +9,9 @@ use bus::{Actor, Context, Handle, Id};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CancelReason, Expire, NoteDeclined, NoteLacking, NotePaid, NoteReserved, OrderError,
-    OrderEvent, OrderLine, OrderStatus, OrderView, Place, Purchase, Show, purchase::Stage,
+    AcceptReturn, Cancel, CancelReason, Deliver, Expire, NoteDeclined, NoteLacking, NotePaid,
+    NoteReserved, OrderError, OrderEvent, OrderLine, OrderStatus, OrderView, Place, Purchase,
+    RejectReturn, Return, Ship, Show, purchase::Stage,
 };
 use crate::limits::{LINES_MAX, UNPAID_TIME};
 
@@ -29,10 +30,25 @@ pub enum Order {
 
 impl Actor for Order {
     const KIND: &'static str = "order";
+    const STATE: u32 = 2;
     const TIMERS: bool = true;
     type Event = OrderEvent;
     type Error = OrderError;
-    type Commands = (Place, NoteReserved, NoteLacking, NotePaid, NoteDeclined, Expire, Show);
+    type Commands = (
+        Place,
+        NoteReserved,
+        NoteLacking,
+        NotePaid,
+        NoteDeclined,
+        Expire,
+        Cancel,
+        Ship,
+        Deliver,
+        Return,
+        AcceptReturn,
+        RejectReturn,
+        Show,
+    );
 
     fn apply(&mut self, event: &OrderEvent) {
         match (event, self) {
@@ -48,7 +64,7 @@ impl Actor for Order {
 }
 
 impl Order {
-    fn purchase(&self) -> Result<&Purchase, OrderError> {
+    pub(super) fn purchase(&self) -> Result<&Purchase, OrderError> {
         match self {
             Self::Unplaced => Err(OrderError::Unplaced),
             Self::Placed(purchase) => Ok(purchase),
@@ -101,10 +117,16 @@ impl Handle<NoteReserved> for Order {
             Stage::Reserving
             | Stage::Paying { .. }
             | Stage::Confirmed { .. }
-            | Stage::Cancelled { .. } => return Ok(()),
+            | Stage::Cancelled { .. }
+            | Stage::Revoked { .. } => return Ok(()),
         }
+        let surprise = purchase.surprised_by(&sku, unit_price);
         let total = purchase.total_with(&sku, unit_price);
-        ctx.emit(OrderEvent::LineReserved { sku, quantity, unit_price });
+        ctx.emit(OrderEvent::LineReserved { sku: sku.clone(), quantity, unit_price });
+        if let Some(expected) = surprise {
+            purchase.cancel(CancelReason::PriceChanged { sku, expected, unit_price }, ctx);
+            return Ok(());
+        }
         match total {
             Ok(None) => {}
             Ok(Some(total)) => {
@@ -149,7 +171,8 @@ impl Handle<NotePaid> for Order {
                 ctx.disarm(&Expire {});
             }
             Stage::Confirmed { receipt: known, .. } if *known == receipt => {} // Told twice.
-            Stage::Confirmed { .. } | Stage::Cancelled { .. } => {
+            Stage::Revoked { receipt: known, .. } if *known == receipt => {}   // Told twice.
+            Stage::Confirmed { .. } | Stage::Cancelled { .. } | Stage::Revoked { .. } => {
                 if !purchase.knows_late(&receipt) {
                     ctx.emit(OrderEvent::PaidTooLate { receipt });
                 }
@@ -171,7 +194,8 @@ impl Handle<NoteDeclined> for Order {
             Stage::Paying { .. } => {
                 purchase.cancel(CancelReason::Declined { reason }, ctx);
             }
-            Stage::Confirmed { .. } | Stage::Cancelled { .. } => {} // Told twice, or too late.
+            // Told twice, or too late.
+            Stage::Confirmed { .. } | Stage::Cancelled { .. } | Stage::Revoked { .. } => {}
         }
         Ok(())
     }
@@ -186,14 +210,15 @@ impl Handle<Expire> for Order {
         match purchase.stage {
             // Money that is on its way comes too late, and is given back.
             Stage::Reserving | Stage::Paying { .. } => purchase.cancel(CancelReason::Unpaid, ctx),
-            Stage::Confirmed { .. } | Stage::Cancelled { .. } => {} // It was settled just before.
+            // It was settled just before.
+            Stage::Confirmed { .. } | Stage::Cancelled { .. } | Stage::Revoked { .. } => {}
         }
         Ok(())
     }
 }
 
 impl Purchase {
-    fn cancel(&self, reason: CancelReason, ctx: &mut Context<Order>) {
+    pub(super) fn cancel(&self, reason: CancelReason, ctx: &mut Context<Order>) {
         ctx.emit(self.cancelled(reason));
         ctx.disarm(&Expire {});
     }

@@ -4,7 +4,7 @@ use bus::testing::given;
 
 use super::{
     CancelReason, Expire, LINES_MAX, NoteDeclined, NoteLacking, NotePaid, NoteReserved, Order,
-    OrderError, OrderEvent, OrderLine, OrderStatus, OrderView, Place, PricedLine, Show,
+    OrderError, OrderEvent, OrderLine, OrderStatus, OrderView, Place, PricedLine, Progress, Show,
 };
 use crate::{
     inventory::{ItemId, LackReason},
@@ -18,11 +18,11 @@ use crate::{
     users::UserId,
 };
 
-fn sku(text: &str) -> ItemId {
+pub(super) fn sku(text: &str) -> ItemId {
     ItemId::parse(text).expect("an id")
 }
 
-fn buyer() -> UserId {
+pub(super) fn buyer() -> UserId {
     UserId::parse("u-1").expect("an id")
 }
 
@@ -34,16 +34,17 @@ fn card() -> CardToken {
     CardToken::parse("sim-4242").expect("a token")
 }
 
-fn receipt(text: &str) -> Receipt {
+pub(super) fn receipt(text: &str) -> Receipt {
     Receipt::parse(text).expect("a receipt")
 }
 
-fn place<'a>(skus: impl IntoIterator<Item = &'a str>) -> Place {
-    let lines = skus.into_iter().map(|text| OrderLine { sku: sku(text), quantity: two() });
+pub(super) fn place<'a>(skus: impl IntoIterator<Item = &'a str>) -> Place {
+    let line = |text| OrderLine { sku: sku(text), quantity: two(), expected_price: None };
+    let lines = skus.into_iter().map(line);
     Place { buyer: buyer(), currency: eur(0).currency, card: card(), lines: lines.collect() }
 }
 
-fn placed(skus: &[&str]) -> OrderEvent {
+pub(super) fn placed(skus: &[&str]) -> OrderEvent {
     let Place { buyer, currency, card, lines } = place(skus.iter().copied());
     OrderEvent::Placed { buyer, currency, card, lines }
 }
@@ -52,7 +53,7 @@ fn note_reserved(text: &str, unit_price: Money) -> NoteReserved {
     NoteReserved { sku: sku(text), quantity: two(), unit_price }
 }
 
-fn line_reserved(text: &str, unit_price: Money) -> OrderEvent {
+pub(super) fn line_reserved(text: &str, unit_price: Money) -> OrderEvent {
     OrderEvent::LineReserved { sku: sku(text), quantity: two(), unit_price }
 }
 
@@ -65,7 +66,7 @@ fn confirmed(text: &str) -> OrderEvent {
     OrderEvent::Confirmed { buyer: buyer(), total: eur(500), receipt: receipt(text), skus }
 }
 
-fn cancelled(reason: CancelReason, skus: &[&str]) -> OrderEvent {
+pub(super) fn cancelled(reason: CancelReason, skus: &[&str]) -> OrderEvent {
     let skus = skus.iter().map(|text| sku(text)).collect();
     OrderEvent::Cancelled { buyer: buyer(), reason, skus }
 }
@@ -87,15 +88,15 @@ fn note_declined() -> NoteDeclined {
 }
 
 /// An order of one line in each stage after it was placed.
-fn paying() -> Vec<OrderEvent> {
+pub(super) fn paying() -> Vec<OrderEvent> {
     vec![placed(&["A1"]), line_reserved("A1", eur(250)), due(eur(500))]
 }
 
-fn is_confirmed() -> Vec<OrderEvent> {
+pub(super) fn is_confirmed() -> Vec<OrderEvent> {
     paying().into_iter().chain([confirmed("r-1")]).collect()
 }
 
-fn is_cancelled() -> Vec<OrderEvent> {
+pub(super) fn is_cancelled() -> Vec<OrderEvent> {
     vec![placed(&["A1"]), cancelled(lacking(), &["A1"])]
 }
 
@@ -146,6 +147,25 @@ fn a_total_beyond_all_amounts_cancels() {
             .when(note_reserved("A1", price))
             .then([line_reserved("A1", price), cancelled(CancelReason::TotalTooLarge, skus)]);
     }
+}
+
+#[test]
+fn another_price_than_the_buyer_was_shown_cancels() {
+    let expecting = |price| {
+        let mut place = place(["A1"]);
+        place.lines[0].expected_price = Some(price);
+        let Place { buyer, currency, card, lines } = place;
+        OrderEvent::Placed { buyer, currency, card, lines }
+    };
+    given::<Order>([expecting(eur(250))])
+        .when(note_reserved("A1", eur(250)))
+        .then([line_reserved("A1", eur(250)), due(eur(500))]);
+    let reason =
+        CancelReason::PriceChanged { sku: sku("A1"), expected: eur(250), unit_price: eur(200) };
+    given::<Order>([expecting(eur(250))])
+        .when(note_reserved("A1", eur(200)))
+        .then([line_reserved("A1", eur(200)), cancelled(reason, &["A1"])])
+        .disarms(&Expire {});
 }
 
 #[test]
@@ -252,9 +272,14 @@ fn an_order_shows_how_it_stands() {
         total: Some(eur(500)),
         receipt: None,
         reason: None,
+        progress: None,
+        shipments: Vec::new(),
+        returns: Vec::new(),
     };
     given::<Order>(paying()).when(Show {}).replies(view(OrderStatus::Paying)).then([]);
-    let shown = OrderView { receipt: Some(receipt("r-1")), ..view(OrderStatus::Confirmed) };
+    let progress = Some(Progress::ToShip);
+    let shown =
+        OrderView { receipt: Some(receipt("r-1")), progress, ..view(OrderStatus::Confirmed) };
     given::<Order>(is_confirmed()).when(Show {}).replies(shown).then([]);
     let past = paying().into_iter().chain([cancelled(declined(), &["A1"])]);
     let shown = OrderView { total: None, reason: Some(declined()), ..view(OrderStatus::Cancelled) };

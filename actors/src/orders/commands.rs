@@ -3,7 +3,7 @@
 use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::CancelReason;
+use super::{CancelReason, Progress, Returned, Shipment};
 use crate::{
     inventory::{ItemId, LackReason},
     money::{Currency, Money},
@@ -34,6 +34,9 @@ pub struct OrderLine {
     pub sku: ItemId,
     /// How many.
     pub quantity: Quantity,
+    /// What the buyer was shown that one piece costs: at another price the order is cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_price: Option<Money>,
 }
 
 /// An item is held for the order. Replies nothing.
@@ -97,6 +100,8 @@ pub enum OrderStatus {
     Confirmed,
     /// It will not be.
     Cancelled,
+    /// It was paid, and called off before anything left the house.
+    Revoked,
 }
 
 /// A line and, once it is held, its price.
@@ -131,6 +136,15 @@ pub struct OrderView {
     /// Why it was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<CancelReason>,
+    /// How much of it has left the house and arrived, if it is paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// What left the house.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<Shipment>,
+    /// What comes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<Returned>,
 }
 
 /// Why an order says no. The text is shown to the buyer as it stands.
@@ -164,6 +178,44 @@ pub enum OrderError {
     /// A note about a payment the order did not ask for yet.
     #[error("the order's payment is not due yet")]
     NotDue,
+    /// It is somebody else's.
+    #[error("the order was never placed")]
+    NotYours,
+    /// Only what is paid can be shipped and returned.
+    #[error("the order is not paid")]
+    NotPaid,
+    /// What has left the house cannot be called off.
+    #[error("the order has left the house already; it can be returned")]
+    AlreadyShipped,
+    /// More than is left to ship, or to return.
+    #[error("no more than {left} of `{sku}`")]
+    TooMany {
+        /// The item.
+        sku: ItemId,
+        /// How many it may be.
+        left: u64,
+    },
+    /// There is no shipment with this number.
+    #[error("the order has no shipment {shipment}")]
+    NoSuchShipment {
+        /// The number.
+        shipment: u32,
+    },
+    /// There is no return with this number.
+    #[error("the order has no return {number}")]
+    NoSuchReturn {
+        /// The number.
+        number: u32,
+    },
+    /// A return is accepted or rejected once.
+    #[error("return {number} was decided on already")]
+    AlreadyDecided {
+        /// The return's number.
+        number: u32,
+    },
+    /// Every shipment and return is kept.
+    #[error("an order has at most 100 shipments and 50 returns")]
+    TooManySteps,
 }
 
 impl OrderStatus {
@@ -172,7 +224,7 @@ impl OrderStatus {
     pub fn is_settled(self) -> bool {
         match self {
             Self::Placed | Self::Paying => false,
-            Self::Confirmed | Self::Cancelled => true,
+            Self::Confirmed | Self::Cancelled | Self::Revoked => true,
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CancelReason, OrderLine};
+use super::{CancelReason, OrderLine, Parcel, Portion};
 use crate::{
     inventory::{ItemId, LackReason},
     money::{Currency, Money},
@@ -82,5 +82,76 @@ pub enum OrderEvent {
     PaidTooLate {
         /// What proves that it came.
         receipt: Receipt,
+    },
+    /// A paid order was called off before anything left the house: all goes back.
+    #[serde(rename = "revoked")]
+    Revoked {
+        /// Who bought.
+        buyer: UserId,
+        /// What the order cost, which is to be given back.
+        total: Money,
+        /// What proves that it was paid.
+        receipt: Receipt,
+        /// What is held for it, and must be released.
+        skus: Vec<ItemId>,
+    },
+    /// Pieces left the house.
+    #[serde(rename = "shipped")]
+    Shipped {
+        /// The shipment's number within the order, from 1.
+        number: u32,
+        /// Who bought.
+        buyer: UserId,
+        /// What left.
+        portions: Vec<Portion>,
+        /// How the parcel can be followed, if it can.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parcel: Option<Parcel>,
+    },
+    /// A shipment reached the buyer.
+    #[serde(rename = "delivered")]
+    Delivered {
+        /// The shipment's number.
+        number: u32,
+        /// Who bought.
+        buyer: UserId,
+    },
+    /// The buyer wants to give pieces back.
+    #[serde(rename = "return_requested")]
+    ReturnRequested {
+        /// The return's number within the order, from 1.
+        number: u32,
+        /// Who bought.
+        buyer: UserId,
+        /// What comes back.
+        portions: Vec<Portion>,
+        /// Why.
+        reason: String,
+    },
+    /// What was returned is here; its price is to be given back.
+    #[serde(rename = "return_accepted")]
+    ReturnAccepted {
+        /// The return's number.
+        number: u32,
+        /// Who bought.
+        buyer: UserId,
+        /// What came back.
+        portions: Vec<Portion>,
+        /// Whether it can be sold again.
+        sellable: bool,
+        /// How much money goes back.
+        refund: Money,
+        /// What proves that it was paid.
+        receipt: Receipt,
+    },
+    /// What was returned is not taken back.
+    #[serde(rename = "return_rejected")]
+    ReturnRejected {
+        /// The return's number.
+        number: u32,
+        /// Who bought.
+        buyer: UserId,
+        /// Why.
+        reason: String,
     },
 }

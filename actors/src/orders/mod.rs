@@ -6,6 +6,15 @@
 //!                         └── lacking, total too large ──▶ cancelled ◀── declined
 //! ```
 //!
+//! A paid order is called off as long as nothing has left the house, or shipped in one or more
+//! shipments, each of which is delivered, and whatever was delivered can be returned:
+//!
+//! ```text
+//! confirmed ── cancel ──▶ revoked
+//!     │
+//!     └── ship ──▶ shipment 1, 2 … ── deliver ──▶ ── return ──▶ return 1, 2 … ──▶ accepted, rejected
+//! ```
+//!
 //! Promises: an order is confirmed or cancelled, never both; what is told twice or too late
 //! changes nothing, except that money which comes too late is recorded, to be given back. The
 //! order is the checkout's memory: the saga itself has none.
@@ -15,6 +24,11 @@ mod actor;
 mod actor_tests;
 mod commands;
 mod events;
+mod fulfilling;
+mod fulfilment;
+mod fulfilment_commands;
+#[cfg(test)]
+mod fulfilment_tests;
 mod projection;
 mod purchase;
 mod reason;
@@ -27,7 +41,11 @@ pub use self::{
         OrderStatus, OrderView, Place, PricedLine, Show,
     },
     events::OrderEvent,
-    projection::OrderCard,
+    fulfilment_commands::{
+        AcceptReturn, Cancel, Deliver, Parcel, Portion, Progress, RejectReturn, Return,
+        ReturnStatus, Returned, Ship, Shipment,
+    },
+    projection::{BoardColumn, OrderCard},
     purchase::Purchase,
     reason::CancelReason,
 };

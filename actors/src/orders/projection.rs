@@ -3,7 +3,10 @@
 use bus::{Fold, IndexEntry, JsonSchema, Projection, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{CancelReason, Order, OrderEvent, OrderLine, OrderStatus, PricedLine};
+use super::{
+    CancelReason, Order, OrderEvent, OrderLine, OrderStatus, PricedLine, Progress, ReturnStatus,
+    Returned, Shipment, fulfilment::Fulfilment,
+};
 use crate::money::{Currency, Money};
 
 /// An order as it is listed.
@@ -33,13 +36,86 @@ pub struct OrderCard {
     /// Whether money came too late and is to be given back.
     #[serde(default)]
     pub paid_too_late: bool,
+    /// How much of it has left the house and arrived, if it is paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// What left the house.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<Shipment>,
+    /// What comes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<Returned>,
+}
+
+/// Where staff find an order on their board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BoardColumn {
+    /// It is not paid yet.
+    Open,
+    /// It is paid, and pieces of it are still here.
+    ToShip,
+    /// All has left, and not all has arrived.
+    OnItsWay,
+    /// All has arrived.
+    Delivered,
+    /// A return waits for somebody to look at it.
+    ReturnRequested,
+    /// It was cancelled or called off.
+    Cancelled,
+}
+
+impl BoardColumn {
+    /// Its name in the index.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::ToShip => "to_ship",
+            Self::OnItsWay => "on_its_way",
+            Self::Delivered => "delivered",
+            Self::ReturnRequested => "return_requested",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl OrderCard {
+    /// Where staff find it.
+    #[must_use]
+    pub fn column(&self) -> BoardColumn {
+        if self.returns.iter().any(|returned| returned.status == ReturnStatus::Requested) {
+            return BoardColumn::ReturnRequested;
+        }
+        match (self.status, self.progress) {
+            (OrderStatus::Placed | OrderStatus::Paying, _) => BoardColumn::Open,
+            (OrderStatus::Cancelled | OrderStatus::Revoked, _) => BoardColumn::Cancelled,
+            (OrderStatus::Confirmed, Some(Progress::Delivered)) => BoardColumn::Delivered,
+            (OrderStatus::Confirmed, Some(Progress::Shipped)) => BoardColumn::OnItsWay,
+            (OrderStatus::Confirmed, _) => BoardColumn::ToShip,
+        }
+    }
+
+    fn fulfil(&mut self, event: &OrderEvent) {
+        let mut fulfilment = Fulfilment {
+            shipments: std::mem::take(&mut self.shipments),
+            returns: std::mem::take(&mut self.returns),
+        };
+        fulfilment.apply(event);
+        self.progress = Some(fulfilment.progress(&self.lines));
+        (self.shipments, self.returns) = (fulfilment.shipments, fulfilment.returns);
+    }
 }
 
 impl Projection for OrderCard {
     const NAME: &'static str = "orders";
+    const VERSION: u32 = 2;
 
     fn index(&self) -> Vec<IndexEntry> {
-        vec![IndexEntry::new("buyer", self.buyer.as_str()).ranked_by(self.placed_at)]
+        vec![
+            IndexEntry::new("buyer", self.buyer.as_str()).ranked_by(self.placed_at),
+            IndexEntry::new("column", self.column().name()).ranked_by(self.placed_at),
+        ]
     }
 }
 
@@ -65,8 +141,19 @@ impl Fold<Order> for OrderCard {
             }
             OrderEvent::Confirmed { .. } => {
                 self.status = OrderStatus::Confirmed;
+                self.progress = Some(Progress::ToShip);
                 self.settled_at = Some(at);
             }
+            OrderEvent::Revoked { .. } => {
+                self.status = OrderStatus::Revoked;
+                self.progress = None;
+                self.settled_at = Some(at);
+            }
+            OrderEvent::Shipped { .. }
+            | OrderEvent::Delivered { .. }
+            | OrderEvent::ReturnRequested { .. }
+            | OrderEvent::ReturnAccepted { .. }
+            | OrderEvent::ReturnRejected { .. } => self.fulfil(&order.event),
             OrderEvent::Cancelled { reason, .. } => {
                 self.status = OrderStatus::Cancelled;
                 self.reason = Some(reason.clone());
@@ -88,6 +175,7 @@ mod tests {
     use crate::{
         inventory::{ItemId, LackReason},
         money::tests::eur,
+        orders::Portion,
         payments::{CardToken, Receipt},
         quantity::Quantity,
         recorded::recorded,
@@ -112,7 +200,7 @@ mod tests {
             buyer: buyer(),
             currency: eur(0).currency,
             card: CardToken::parse("sim-4242").expect("a token"),
-            lines: vec![OrderLine { sku: sku(), quantity }],
+            lines: vec![OrderLine { sku: sku(), quantity, expected_price: None }],
         };
         let mut card = OrderCard::default();
         for event in std::iter::once(placed).chain(events) {
@@ -136,7 +224,8 @@ mod tests {
         assert_eq!((card.id.as_str(), card.buyer.as_str()), ("o-1", "u-1"));
         assert_eq!((card.status, card.settled_at), (OrderStatus::Placed, None));
         let placed_at = Timestamp::from_millis(1_000);
-        assert_eq!(card.index(), [IndexEntry::new("buyer", "u-1").ranked_by(placed_at)]);
+        let entry = |index, value| IndexEntry::new(index, value).ranked_by(placed_at);
+        assert_eq!(card.index(), [entry("buyer", "u-1"), entry("column", "open")]);
     }
 
     #[test]
@@ -151,6 +240,57 @@ mod tests {
         assert_eq!(card.status, OrderStatus::Confirmed);
         assert_eq!(card.settled_at, Some(Timestamp::from_millis(1_000)));
         assert_eq!(card.reason, None);
+    }
+
+    #[test]
+    fn staff_find_an_order_where_its_next_step_is() {
+        let (quantity, buyer, number) = (Quantity::new(2).expect("a quantity"), buyer(), 1);
+        let (total, receipt, skus) = (eur(500), receipt(), Vec::new());
+        let portions = || vec![Portion { sku: sku(), quantity }];
+        let steps = [
+            (
+                OrderEvent::Confirmed {
+                    buyer: buyer.clone(),
+                    total,
+                    receipt: receipt.clone(),
+                    skus: skus.clone(),
+                },
+                BoardColumn::ToShip,
+            ),
+            (
+                OrderEvent::Shipped {
+                    number,
+                    buyer: buyer.clone(),
+                    portions: portions(),
+                    parcel: None,
+                },
+                BoardColumn::OnItsWay,
+            ),
+            (OrderEvent::Delivered { number, buyer: buyer.clone() }, BoardColumn::Delivered),
+            (
+                OrderEvent::ReturnRequested {
+                    number,
+                    buyer: buyer.clone(),
+                    portions: portions(),
+                    reason: "broken".to_owned(),
+                },
+                BoardColumn::ReturnRequested,
+            ),
+            (
+                OrderEvent::ReturnRejected {
+                    number,
+                    buyer: buyer.clone(),
+                    reason: "used".to_owned(),
+                },
+                BoardColumn::Delivered,
+            ),
+            (OrderEvent::Revoked { buyer, total, receipt, skus }, BoardColumn::Cancelled),
+        ];
+        let mut card = card_after(held());
+        for (event, column) in steps {
+            card.fold("o-1", &recorded("o-1", event));
+            assert_eq!(card.column(), column);
+        }
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //!
 //! The stage says which notes still count: everywhere else they come twice or too late.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CancelReason, OrderEvent, OrderLine, OrderStatus, OrderView, PricedLine};
+use super::{
+    CancelReason, OrderEvent, OrderLine, OrderStatus, OrderView, PricedLine, fulfilment::Fulfilment,
+};
 use crate::{
     inventory::ItemId,
     money::{Currency, Money, MoneyError},
@@ -22,8 +24,11 @@ pub struct Purchase {
     pub(super) card: CardToken,
     pub(super) stage: Stage,
     currency: Currency,
-    lines: Vec<PricedLine>,
+    pub(super) lines: Vec<PricedLine>,
+    /// What the buyer was shown that one piece costs.
+    expected: BTreeMap<ItemId, Money>,
     paid_too_late: BTreeSet<Receipt>,
+    pub(super) fulfilment: Fulfilment,
 }
 
 /// How far the checkout is.
@@ -33,6 +38,7 @@ pub(super) enum Stage {
     Paying { total: Money },
     Confirmed { total: Money, receipt: Receipt },
     Cancelled { reason: CancelReason },
+    Revoked { total: Money, receipt: Receipt },
 }
 
 impl Purchase {
@@ -42,11 +48,13 @@ impl Purchase {
         card: CardToken,
         lines: &[OrderLine],
     ) -> Self {
-        let unpriced = lines.iter().map(|OrderLine { sku, quantity }| PricedLine {
+        let unpriced = lines.iter().map(|OrderLine { sku, quantity, .. }| PricedLine {
             sku: sku.clone(),
             quantity: *quantity,
             unit_price: None,
         });
+        let expected = lines.iter().filter_map(|it| Some((it.sku.clone(), it.expected_price?)));
+        let expected = expected.collect();
         let lines = unpriced.collect();
         Self {
             buyer,
@@ -54,7 +62,9 @@ impl Purchase {
             stage: Stage::Reserving,
             currency,
             lines,
+            expected,
             paid_too_late: BTreeSet::new(),
+            fulfilment: Fulfilment::default(),
         }
     }
 
@@ -76,6 +86,14 @@ impl Purchase {
             OrderEvent::PaidTooLate { receipt } => {
                 self.paid_too_late.insert(receipt.clone());
             }
+            OrderEvent::Revoked { total, receipt, .. } => {
+                self.stage = Stage::Revoked { total: *total, receipt: receipt.clone() };
+            }
+            OrderEvent::Shipped { .. }
+            | OrderEvent::Delivered { .. }
+            | OrderEvent::ReturnRequested { .. }
+            | OrderEvent::ReturnAccepted { .. }
+            | OrderEvent::ReturnRejected { .. } => self.fulfilment.apply(event),
             // A lack is followed by its cancellation; placing made this purchase.
             OrderEvent::LineLacking { .. } | OrderEvent::Placed { .. } => {}
         }
@@ -94,6 +112,11 @@ impl Purchase {
     ) -> Option<&PricedLine> {
         let is_ours = |line: &&PricedLine| line.quantity == quantity;
         self.line(sku).filter(is_ours).filter(|_| unit_price.currency == self.currency)
+    }
+
+    /// What the buyer was shown that a piece costs, if that is not `unit_price`.
+    pub(super) fn surprised_by(&self, sku: &ItemId, unit_price: Money) -> Option<Money> {
+        self.expected.get(sku).copied().filter(|expected| *expected != unit_price)
     }
 
     /// What the order costs when `sku` costs `unit_price`; none while other lines have no price.
@@ -135,8 +158,26 @@ impl Purchase {
             Stage::Cancelled { reason } => {
                 (OrderStatus::Cancelled, None, None, Some(reason.clone()))
             }
+            Stage::Revoked { total, receipt } => {
+                (OrderStatus::Revoked, Some(*total), Some(receipt.clone()), None)
+            }
         };
         let (buyer, currency, lines) = (self.buyer.clone(), self.currency, self.lines.clone());
-        OrderView { buyer, status, currency, lines, total, receipt, reason }
+        let is_paid = status == OrderStatus::Confirmed;
+        let progress = is_paid.then(|| self.fulfilment.progress(&lines));
+        let shipments = self.fulfilment.shipments.clone();
+        let returns = self.fulfilment.returns.clone();
+        OrderView {
+            buyer,
+            status,
+            currency,
+            lines,
+            total,
+            receipt,
+            reason,
+            progress,
+            shipments,
+            returns,
+        }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     inventory::{ItemId, LackReason},
+    money::Money,
     payments::DeclineReason,
 };
 
@@ -35,4 +36,23 @@ pub enum CancelReason {
     #[serde(rename = "total_too_large")]
     #[error("the total is too large")]
     TotalTooLarge,
+    /// An item costs something else than the buyer was shown.
+    #[serde(rename = "price_changed")]
+    #[error("{sku} costs {unit_price} now, and not {expected}")]
+    PriceChanged {
+        /// The item.
+        sku: ItemId,
+        /// What the buyer was shown.
+        expected: Money,
+        /// What one piece costs.
+        unit_price: Money,
+    },
+    /// The buyer wants it no more.
+    #[serde(rename = "called_off")]
+    #[error("you called it off")]
+    CalledOff,
+    /// The shop's staff called it off.
+    #[serde(rename = "by_the_shop")]
+    #[error("the shop called it off")]
+    ByTheShop,
 }

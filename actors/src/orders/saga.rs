@@ -11,6 +11,9 @@
 //! | `order.confirmed`     | `item.take`, for each line    | –                           |
 //! | `order.cancelled`     | `item.release`, for each line | –                           |
 //! | `order.paid_too_late` | `payment.refund`              | –                           |
+//! | `order.revoked`       | `item.release`, for each line; `payment.refund` | –         |
+//! | `order.shipped`       | `item.ship`, for each portion | –                           |
+//! | `order.return_accepted` | `item.take_back`, for each portion; `payment.refund` | –  |
 //!
 //! What takes too long undoes itself by timers: the order expires unpaid, and an item gives back
 //! what no order took. Money that comes for an order that is settled already goes back.
@@ -21,10 +24,13 @@
 
 use bus::{Recorded, Then};
 
-use super::{NoteDeclined, NoteLacking, NotePaid, NoteReserved, Order, OrderEvent, OrderId};
+use super::{
+    NoteDeclined, NoteLacking, NotePaid, NoteReserved, Order, OrderEvent, OrderId, Portion,
+};
 use crate::{
-    inventory::{Item, ItemEvent, Release, Reserve, Take},
-    payments::{Payment, PaymentEvent, PaymentId, Refund, Request},
+    inventory::{Item, ItemEvent, Release, Reserve, Ship, Take, TakeBack},
+    money::Money,
+    payments::{Payment, PaymentEvent, PaymentId, Receipt, Refund, Request},
 };
 
 /// The order's own steps: reserve, have paid, give back.
@@ -52,10 +58,51 @@ pub(crate) fn on_order(order: &Recorded<Order>, then: &mut Then) {
             }
         }
         OrderEvent::PaidTooLate { receipt } => {
-            then.ask(&payment_of(&order.id), &Refund { receipt: receipt.clone() });
+            give_back(&order.id, receipt, LATE_MONEY, None, then);
         }
-        OrderEvent::LineReserved { .. } | OrderEvent::LineLacking { .. } => {}
+        OrderEvent::Revoked { receipt, total, skus, .. } => {
+            for sku in skus {
+                then.ask(sku, &Release { order: order.id.clone() });
+            }
+            give_back(&order.id, receipt, REVOKED, Some(*total), then);
+        }
+        OrderEvent::Shipped { portions, .. } => {
+            for Portion { sku, quantity } in portions {
+                let (order, quantity) = (order.id.clone(), Some(*quantity));
+                then.ask(sku, &Ship { order, quantity });
+            }
+        }
+        OrderEvent::ReturnAccepted { number, portions, sellable, refund, receipt, .. } => {
+            for Portion { sku, quantity } in portions {
+                let (order, quantity) = (order.id.clone(), *quantity);
+                let (number, sellable) = (*number, *sellable);
+                then.ask(sku, &TakeBack { order, number, quantity, sellable });
+            }
+            give_back(&order.id, receipt, *number, Some(*refund), then);
+        }
+        OrderEvent::LineReserved { .. }
+        | OrderEvent::LineLacking { .. }
+        | OrderEvent::Delivered { .. }
+        | OrderEvent::ReturnRequested { .. }
+        | OrderEvent::ReturnRejected { .. } => {}
     }
+}
+
+/// The number of the refund of money that came too late.
+const LATE_MONEY: u32 = 0;
+
+/// The number of the refund of a revoked order, which has no returns; those have their own
+/// numbers, from 1.
+const REVOKED: u32 = 1;
+
+fn give_back(
+    order: &OrderId,
+    receipt: &Receipt,
+    number: u32,
+    amount: Option<Money>,
+    then: &mut Then,
+) {
+    then.ask(&payment_of(order), &Refund { receipt: receipt.clone(), number, amount });
 }
 
 /// What the stock answers, the order is told: held, or lacking, which cancels it.
@@ -104,7 +151,7 @@ mod tests {
         inventory::{ItemId, LackReason},
         money::tests::eur,
         orders::{CancelReason, OrderLine},
-        payments::{CardToken, DeclineReason, Receipt},
+        payments::{CardToken, DeclineReason},
         quantity::Quantity,
         recorded::asked_by,
         users::UserId,
@@ -136,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_placed_order_reserves_every_line() {
-        let line = |text| OrderLine { sku: sku(text), quantity: two() };
+        let line = |text| OrderLine { sku: sku(text), quantity: two(), expected_price: None };
         let lines = vec![line("A1"), line("B2")];
         let placed =
             OrderEvent::Placed { buyer: buyer(), currency: eur(0).currency, card: card(), lines };
@@ -168,6 +215,32 @@ mod tests {
     fn money_that_comes_too_late_goes_back() {
         let late = OrderEvent::PaidTooLate { receipt: receipt() };
         assert_eq!(asked_by(on_order, "o-1", late), ["payment/o-1/refund"]);
+    }
+
+    #[test]
+    fn a_revoked_order_gives_back_its_lines_and_its_money() {
+        let (total, skus) = (eur(1_000), vec![sku("A1"), sku("B2")]);
+        let revoked = OrderEvent::Revoked { buyer: buyer(), total, receipt: receipt(), skus };
+        let asked = asked_by(on_order, "o-1", revoked);
+        assert_eq!(asked, ["item/A1/release", "item/B2/release", "payment/o-1/refund"]);
+    }
+
+    #[test]
+    fn what_is_shipped_leaves_its_items_and_what_is_returned_comes_back() {
+        let portions = || vec![Portion { sku: sku("A1"), quantity: two() }];
+        let (buyer, number) = (buyer(), 1);
+        let shipped = OrderEvent::Shipped {
+            number,
+            buyer: buyer.clone(),
+            portions: portions(),
+            parcel: None,
+        };
+        assert_eq!(asked_by(on_order, "o-1", shipped), ["item/A1/ship"]);
+        let (refund, receipt, sellable, portions) = (eur(500), receipt(), true, portions());
+        let accepted =
+            OrderEvent::ReturnAccepted { number, buyer, portions, sellable, refund, receipt };
+        let asked = asked_by(on_order, "o-1", accepted);
+        assert_eq!(asked, ["item/A1/take_back", "payment/o-1/refund"]);
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Handle<Refund> for Payment {
     type Reply = ();
 
     fn handle(&self, command: Refund, ctx: &mut Context<Self>) -> Result<(), PaymentError> {
-        let Refund { receipt } = command;
+        let Refund { receipt, number: _, amount: _ } = command;
         let (Terms { order, amount, .. }, stage) = self.captured(&receipt)?;
         if stage == RefundStage::NotAsked {
             let (order, amount) = (order.clone(), *amount);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     fn refund(text: &str) -> Refund {
-        Refund { receipt: receipt(text) }
+        Refund { receipt: receipt(text), number: 0, amount: None }
     }
 
     fn confirm_refund(text: &str) -> ConfirmRefund {

@@ -40,6 +40,12 @@ pub struct Decline {
 pub struct Refund {
     /// What proves that it was captured.
     pub receipt: Receipt,
+    /// SHIM
+    #[serde(default)]
+    pub number: u32,
+    /// SHIM
+    #[serde(default)]
+    pub amount: Option<Money>,
 }
 
 /// What was captured with this receipt is given back. Replies nothing.

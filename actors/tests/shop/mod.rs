@@ -96,9 +96,11 @@ impl Shop {
 
     pub(crate) async fn place(&self, id: &str, card: &str, lines: &[(&str, u32)]) -> OrderId {
         let order = OrderId::parse(id).unwrap();
-        let lines = lines
-            .iter()
-            .map(|(text, number)| OrderLine { sku: sku(text), quantity: pieces(*number) });
+        let lines = lines.iter().map(|(text, number)| OrderLine {
+            sku: sku(text),
+            quantity: pieces(*number),
+            expected_price: None,
+        });
         let place = Place {
             buyer: self.buyer.clone(),
             currency: currency(),

@@ -18,7 +18,7 @@ pub(crate) use self::{
     route::{Header, Place, Resource, Route, delete, get, patch, post, put},
 };
 
-use crate::{accounts, events, health, items, jwks, orders, people, sessions, users};
+use crate::{accounts, events, fulfilment, health, items, jwks, orders, people, sessions, users};
 
 /// Where a new thing is.
 pub(crate) const LOCATION: Header = Header { name: "Location", about: "Where it is." };
@@ -35,6 +35,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         sessions::routes(),
         items::routes(),
         orders::routes(),
+        fulfilment::routes(),
         events::routes(),
         people::routes(),
         jwks::routes(),
