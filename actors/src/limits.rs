@@ -27,6 +27,9 @@ pub const LINES_MAX: usize = 50;
 /// Shipments of one order: all are part of its state.
 pub const ORDER_SHIPMENTS_MAX: usize = 100;
 
+/// Refunds of one payment: one for each of its order's returns, and a few more.
+pub const REFUNDS_MAX: usize = 60;
+
 /// Longest name of a user or an item, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
 

@@ -149,15 +149,20 @@ fn orders_stay_as_they_are() {
     let price = json!({"amount": 250, "currency": "EUR"});
     let lines = json!([{"sku": "A1", "quantity": 2}]);
     let priced = json!([{"sku": "A1", "quantity": 2, "unit_price": price}]);
+    let expecting = json!([{"sku": "A1", "quantity": 2, "expected_price": price}]);
     let place = json!([
         {"buyer": "u-1", "currency": "EUR", "card": "sim-4242", "lines": lines},
+        {"buyer": "u-1", "currency": "EUR", "card": "sim-4242", "lines": expecting},
     ]);
     let reserved = json!([{"sku": "A1", "quantity": 2, "unit_price": price}]);
     let lacking = json!([
         {"sku": "A1", "reason": "unknown_item"},
         {"sku": "A1", "reason": {"out_of_stock": {"available": 1}}},
     ]);
-    let statuses = json!(["placed", "paying", "confirmed", "cancelled"]);
+    let statuses = json!(["placed", "paying", "confirmed", "cancelled", "revoked"]);
+    let portions = json!([{"sku": "A1", "quantity": 1}]);
+    let parcel = json!({"carrier": "Post", "tracking": "RR1"});
+    let returned = |number: u32, status: Value| json!({"number": number, "portions": portions, "reason": "broken", "status": status});
     let total = json!({"amount": 500, "currency": "EUR"});
     let shown = json!([
         {"buyer": "u-1", "status": "placed", "currency": "EUR", "lines": lines},
@@ -165,17 +170,51 @@ fn orders_stay_as_they_are() {
          "total": total, "receipt": "sim-receipt-o-1"},
         {"buyer": "u-1", "status": "cancelled", "currency": "EUR", "lines": lines,
          "reason": {"declined": {"reason": "card_declined"}}},
+        {"buyer": "u-1", "status": "confirmed", "currency": "EUR", "lines": priced,
+         "total": total, "receipt": "sim-receipt-o-1", "progress": "partly_shipped",
+         "shipments": [
+            {"number": 1, "portions": portions, "parcel": parcel, "is_delivered": true},
+         ],
+         "returns": [
+            returned(1, json!("requested")),
+            returned(2, json!({"accepted": {"refund": price}})),
+            returned(3, json!({"rejected": {"reason": "used"}})),
+         ]},
     ]);
+    let cancel = json!([{}, {"buyer": "u-1"}]);
+    let ship = json!([{"portions": portions}, {"portions": portions, "parcel": parcel}]);
+    let give_back = json!([
+        {"portions": portions, "reason": "broken"},
+        {"buyer": "u-1", "portions": portions, "reason": "broken"},
+    ]);
+    let accept = json!([{"return": 1, "sellable": true}]);
+    let reject = json!([{"return": 1, "reason": "used"}]);
     let reason = json!([{"reason": "card_declined"}]);
-    frozen::<Order>(&["placed", "line_reserved", "payment_due", "confirmed", "paid_too_late"])
-        .command::<orders::Place>(samples(place), samples(statuses))
-        .command::<orders::NoteReserved>(samples(reserved), [()])
-        .command::<orders::NoteLacking>(samples(lacking), [()])
-        .command::<orders::NotePaid>(samples(json!([{"receipt": "sim-receipt-o-1"}])), [()])
-        .command::<orders::NoteDeclined>(samples(reason), [()])
-        .command([orders::Expire {}], [()])
-        .command([orders::Show {}], samples(shown))
-        .check();
+    frozen::<Order>(&[
+        "placed",
+        "line_reserved",
+        "payment_due",
+        "confirmed",
+        "paid_too_late",
+        "shipped",
+        "delivered",
+        "return_requested",
+        "return_accepted",
+    ])
+    .command::<orders::Place>(samples(place), samples(statuses.clone()))
+    .command::<orders::Cancel>(samples(cancel), samples(statuses))
+    .command::<orders::Ship>(samples(ship), [1])
+    .command::<orders::Deliver>(samples(json!([{"shipment": 1}])), [()])
+    .command::<orders::Return>(samples(give_back), [1])
+    .command::<orders::AcceptReturn>(samples(accept), samples(json!([price])))
+    .command::<orders::RejectReturn>(samples(reject), [()])
+    .command::<orders::NoteReserved>(samples(reserved), [()])
+    .command::<orders::NoteLacking>(samples(lacking), [()])
+    .command::<orders::NotePaid>(samples(json!([{"receipt": "sim-receipt-o-1"}])), [()])
+    .command::<orders::NoteDeclined>(samples(reason), [()])
+    .command([orders::Expire {}], [()])
+    .command([orders::Show {}], samples(shown))
+    .check();
 }
 
 #[test]
@@ -185,13 +224,24 @@ fn payments_stay_as_they_are() {
     let reasons = json!([
         {"reason": "card_declined"}, {"reason": "insufficient_funds"}, {"reason": "unknown_card"},
     ]);
-    let receipt = json!([{"receipt": "sim-receipt-o-1"}]);
-    frozen::<Payment>(&["requested", "captured"])
+    let refund = json!([
+        {"receipt": "sim-receipt-o-1"},
+        {"receipt": "sim-receipt-o-1", "number": 1, "amount": total},
+    ]);
+    let confirm = json!([
+        {"receipt": "sim-receipt-o-1"}, {"receipt": "sim-receipt-o-1", "number": 1},
+    ]);
+    let view = |status: &str| json!({"order": "o-1", "status": status, "amount": total, "refunded": {"amount": 0, "currency": "EUR"}});
+    let mut declined = view("declined");
+    declined["reason"] = json!("card_declined");
+    let views = json!([view("requested"), view("captured"), declined]);
+    frozen::<Payment>(&["requested", "captured", "refund_due", "refunded"])
         .command::<payments::Request>(samples(request), [()])
         .command::<payments::Capture>(samples(json!([{"receipt": "sim-receipt-o-1"}])), [()])
         .command::<payments::Decline>(samples(reasons), [()])
-        .command::<payments::Refund>(samples(receipt.clone()), [()])
-        .command::<payments::ConfirmRefund>(samples(receipt), [()])
+        .command::<payments::Refund>(samples(refund), [()])
+        .command::<payments::ConfirmRefund>(samples(confirm), [()])
+        .command([payments::Show {}], samples(views))
         .check();
 }
 
@@ -201,6 +251,13 @@ fn notices_stay_as_they_are() {
     let queue = json!([
         {"user": "u-1", "letter": {"order_confirmed": {"order": "o-1", "total": total}}},
         {"user": "u-1", "letter": {"order_cancelled": {"order": "o-1", "reason": "total_too_large"}}},
+        {"user": "u-1", "letter": {"order_revoked": {"order": "o-1", "total": total}}},
+        {"user": "u-1", "letter": {"order_shipped": {"order": "o-1", "number": 1}}},
+        {"user": "u-1", "letter": {"order_shipped": {
+            "order": "o-1", "number": 2, "parcel": {"carrier": "Post", "tracking": "RR1"},
+        }}},
+        {"user": "u-1", "letter": {"return_accepted": {"order": "o-1", "number": 1, "refund": total}}},
+        {"user": "u-1", "letter": {"return_rejected": {"order": "o-1", "number": 1, "reason": "used"}}},
     ]);
     let reasons = json!([
         {"reason": "unknown_user"}, {"reason": "bad_address"}, {"reason": {"refused": {"code": 550}}},

@@ -124,12 +124,9 @@ impl Placing {
         }
         let card = simulated::tokenise(&card)
             .map_err(|invalid| ApiError::invalid("card", invalid.to_string()))?;
-        let lines =
-            lines.into_iter().map(|LinePlaced { sku, quantity, expected_price }| OrderLine {
-                sku,
-                quantity,
-                expected_price,
-            });
+        let lines = lines.into_iter().map(|LinePlaced { sku, quantity, expected_price }| {
+            OrderLine { sku, quantity, expected_price }
+        });
         Ok(Place { buyer: self.buyer.id.clone(), currency, card, lines: lines.collect() })
     }
 

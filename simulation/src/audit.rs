@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     clients::{History, Outcome},
+    fates::Fate,
     outside::Account,
 };
 
@@ -75,18 +76,27 @@ impl Story {
     pub(crate) fn is_settled(&self, history: &History) -> bool {
         let outcomes = self.outcomes();
         let all_ended = outcomes.values().all(|ends| !ends.is_empty());
-        let confirmed = self.ended("confirmed");
         let stock = self.stock();
-        let holds = stock.values().all(|s| s.held.keys().all(|o| confirmed.contains(o.as_str())));
+        let holds = self.held() == self.wanted();
+        let moved = |of: fn(&Fate) -> u64| self.fates().values().map(of).sum::<u64>();
+        let (left, back) = (
+            moved(|fate| fate.shipped.values().sum()),
+            moved(|fate| fate.taken_back.values().sum()),
+        );
+        let have_left: u64 = stock.values().map(|s| s.shipped.values().sum::<u64>()).sum();
+        let are_back: u64 = stock.values().map(|s| s.came_back).sum();
+        let all_moved = have_left + are_back == left && are_back == back;
         let letters = |event| self.events("notice").filter(|(_, name, _)| *name == event).count();
-        let occasions = outcomes.len() + self.registered().len();
+        let fates = self.fates();
+        let owed: usize = fates.values().map(|fate| fate.letters.len()).sum();
+        let occasions = owed + self.registered().len();
         let all_told = letters("queued") >= occasions && letters("sent") == letters("queued");
         let payments = |event| self.events("payment").filter(|(_, n, _)| *n == event).count();
         let all_paid = payments("requested") == payments("captured") + payments("declined")
             && payments("refund_due") == self.refunded();
         let all_taken = stock.values().all(|s| s.held.keys().all(|order| s.taken.contains(order)));
         let is_all = outcomes.len() >= history.placed.len() && self.unconfirmed().is_empty();
-        all_ended && holds && all_told && all_paid && all_taken && is_all
+        all_ended && holds && all_moved && all_told && all_paid && all_taken && is_all
     }
 
     /// Who holds each address, and whether that is confirmed.
@@ -171,7 +181,8 @@ impl Story {
             let stored = made.get(&(told.kind, told.id.as_str(), told.key.as_str()));
             match (&told.outcome, stored) {
                 (Outcome::Done(position), Some(at)) if *at == position.sequence => {}
-                (Outcome::Refused, None) => {}
+                (Outcome::Stands(position), Some(at)) if *at == position.sequence => {}
+                (Outcome::Refused | Outcome::Stands(_), None) => {}
                 (outcome, stored) => found.push(format!(
                     "{}/{} key {}: the client was told {outcome:?}, and stored is {stored:?}",
                     told.kind, told.id, told.key
@@ -219,29 +230,39 @@ impl Story {
 
     /// Received = available + held + shipped + written off, at every step; held is what confirmed orders took.
     fn check_stock(&mut self) {
-        let confirmed = self.ended("confirmed");
-        let mut wanted: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for (id, name, fields) in self.events("order") {
-            if name == "placed" && confirmed.contains(id) {
-                for line in fields["lines"].as_array().into_iter().flatten() {
-                    let sku = line["sku"].as_str().unwrap_or_default().to_owned();
-                    let quantity = line["quantity"].as_u64().unwrap_or_default();
-                    wanted.insert((sku, id.to_owned()), quantity);
+        let (stock, fates) = (self.stock(), self.fates());
+        let mut found: Vec<String> = stock.values().flat_map(|s| s.wrong.clone()).collect();
+        found.extend(fates.values().flat_map(|fate| fate.wrong.clone()));
+        let (held, wanted) = (self.held(), self.wanted());
+        if held != wanted {
+            found.push(format!("held is {held:?}, and paid orders wait for {wanted:?}"));
+        }
+        for (sku, stock) in &stock {
+            for order in &stock.given_back {
+                if !fates.get(order).is_some_and(|fate| fate.is_revoked) {
+                    found.push(format!("item/{sku} is released though {order} took it"));
                 }
             }
         }
-        let stock = self.stock();
-        let mut found: Vec<String> = stock.values().flat_map(|s| s.wrong.clone()).collect();
-        let held: BTreeMap<(String, String), u64> = stock
-            .iter()
-            .flat_map(|(sku, stock)| {
-                stock.held.iter().map(|(order, n)| ((sku.clone(), order.clone()), *n))
-            })
-            .collect();
-        if held != wanted {
-            found.push(format!("held is {held:?}, and confirmed orders took {wanted:?}"));
-        }
         self.found.extend(found);
+    }
+
+    /// What items hold, by item and order.
+    fn held(&self) -> BTreeMap<(String, String), u64> {
+        let stock = self.stock();
+        let held = stock.iter().flat_map(|(sku, stock)| {
+            stock.held.iter().map(|(order, n)| ((sku.clone(), order.clone()), *n))
+        });
+        held.collect()
+    }
+
+    /// What they must hold: of paid orders, whatever has not left the house.
+    fn wanted(&self) -> BTreeMap<(String, String), u64> {
+        let fates = self.fates();
+        let wanted = fates.iter().flat_map(|(order, fate)| {
+            fate.held().into_iter().map(|(sku, n)| ((sku, order.clone()), n))
+        });
+        wanted.collect()
     }
 
     /// The stock of every item, folded from its raw events.
@@ -253,7 +274,8 @@ impl Story {
         stock
     }
 
-    /// Money taken is that of confirmed orders; whatever else was taken was given back.
+    /// Money kept is that of paid orders without what was returned; whatever else was taken was
+    /// given back, and never more than was taken.
     fn check_money(&mut self, accounts: &BTreeMap<String, Account>) {
         let mut cost: BTreeMap<&str, i64> = BTreeMap::new();
         for (order, name, fields) in self.events("order") {
@@ -263,26 +285,34 @@ impl Story {
                 *cost.entry(order).or_default() += price * quantity;
             }
         }
-        let confirmed = self.ended("confirmed");
+        let fates = self.fates();
         let mut found = Vec::new();
-        for order in &confirmed {
-            let kept = accounts.get(*order).map_or(0, |a| a.taken - a.given_back);
-            let price = cost.get(order).copied().unwrap_or_default();
-            if kept != price {
-                found.push(format!("order/{order} costs {price}, and {kept} was kept"));
+        for (payment, account) in accounts {
+            let is_kept = |fate: &&Fate| fate.is_confirmed && !fate.is_revoked;
+            let due = fates.get(payment).filter(is_kept).map_or(0, |fate| {
+                cost.get(payment.as_str()).copied().unwrap_or_default() - fate.refunds
+            });
+            let kept = account.kept();
+            if kept != due {
+                found
+                    .push(format!("payment/{payment} keeps {kept}, and {due} is due: {account:?}"));
+            }
+            if kept < 0 {
+                found.push(format!("payment/{payment} gave back more than it took: {account:?}"));
             }
         }
-        for (payment, account) in accounts {
-            if !confirmed.contains(payment.as_str()) && account.taken != account.given_back {
-                found.push(format!("payment/{payment} is not confirmed, and has {account:?}"));
+        for (order, fate) in &fates {
+            if fate.is_confirmed && !accounts.contains_key(order) {
+                found.push(format!("order/{order} is confirmed, and nothing was taken"));
             }
         }
         self.found.extend(found);
     }
 
-    /// One letter for each order's end and each user's address, which left under one name.
+    /// One letter for each step of an order that its buyer waits for, and for each user's address,
+    /// which left under one name.
     fn check_letters(&mut self, outbox: &Outbox) {
-        let mut letters: BTreeMap<(String, String), u32> = BTreeMap::new();
+        let mut letters: BTreeMap<(String, String, u64), u32> = BTreeMap::new();
         let mut notices = BTreeSet::new();
         for (id, name, fields) in self.events("notice") {
             if name == "queued"
@@ -291,24 +321,30 @@ impl Story {
             {
                 let about = facts["order"].as_str().or(fields["user"].as_str());
                 let about = about.unwrap_or_default().to_owned();
-                *letters.entry((about, letter.clone())).or_default() += 1;
+                let number = facts["number"].as_u64().unwrap_or_default();
+                *letters.entry((about, letter.clone(), number)).or_default() += 1;
                 notices.insert(id.to_owned());
             }
         }
         let mut found = Vec::new();
-        for ((about, letter), count) in &letters {
+        for ((about, letter, _), count) in &letters {
             if *count != 1 {
                 found.push(format!("{about}: the letter {letter} was queued {count} times"));
             }
         }
         for user in self.registered() {
-            if !letters.contains_key(&(user.to_owned(), "verify_address".to_owned())) {
+            let is_told = |(about, letter, _): &&(String, String, u64)| {
+                about == user && letter == "verify_address"
+            };
+            if !letters.keys().any(|key| is_told(&key)) {
                 found.push(format!("user/{user} has registered, and has no link to confirm it"));
             }
         }
-        for order in self.ended("confirmed") {
-            if !letters.contains_key(&(order.to_owned(), "order_confirmed".to_owned())) {
-                found.push(format!("order/{order} is confirmed, and nobody was told"));
+        for (order, fate) in self.fates() {
+            for (letter, number) in fate.letters {
+                if !letters.contains_key(&(order.clone(), letter.clone(), number)) {
+                    found.push(format!("order/{order}: nobody was told of {letter} {number}"));
+                }
             }
         }
         let mailed = outbox.mailed();
@@ -327,7 +363,10 @@ impl Story {
     }
 
     pub(crate) fn check_order_row(&mut self, order: &str, status: &str) {
-        let ends = self.outcomes().get(order).cloned().unwrap_or_default();
+        let mut ends = self.outcomes().get(order).cloned().unwrap_or_default();
+        if self.fates().get(order).is_some_and(|fate| fate.is_revoked) {
+            ends = vec!["revoked"];
+        }
         if ends != [status] {
             self.wrong(format!("the row of order/{order} says {status}, and the journal {ends:?}"));
         }
@@ -375,6 +414,10 @@ pub(crate) struct Stock {
     held: BTreeMap<String, u64>,
     /// What orders were shipped and did not send back.
     shipped: BTreeMap<String, u64>,
+    /// Pieces that came back.
+    came_back: u64,
+    /// Orders that took their pieces, and gave them back.
+    given_back: BTreeSet<String>,
     /// By order and number.
     returns: BTreeSet<(String, u64)>,
     /// The orders that what is held is sold to.
@@ -414,7 +457,7 @@ impl Stock {
             }
             "released" => {
                 if self.taken.contains(&order) {
-                    self.wrong.push(format!("item/{sku} is released though {order} took it"));
+                    self.given_back.insert(order.clone());
                 }
                 if self.held.remove(&order) != Some(quantity) {
                     self.wrong.push(format!("item/{sku}: released what {order} did not hold"));
@@ -450,6 +493,7 @@ impl Stock {
             Some(rest) => *shipped = rest,
             None => self.wrong.push(format!("item/{sku}: {of:?} brings what was not shipped")),
         }
+        self.came_back += quantity;
         *(if is_sellable { &mut self.available } else { &mut self.written_off }) += quantity;
         if !self.returns.insert(of.clone()) {
             self.wrong.push(format!("item/{sku}: {of:?} came back twice"));

@@ -6,7 +6,10 @@ use std::time::Duration;
 use actors::{
     Money, Quantity,
     inventory::{self, Create, ItemCard, ItemId, Receive},
-    orders::{OrderCard, OrderId, OrderLine, OrderStatus, Place},
+    orders::{
+        AcceptReturn, Cancel, Deliver, OrderCard, OrderId, OrderLine, OrderStatus, OrderView,
+        Place, Portion, RejectReturn, Return, Ship, Show,
+    },
     payments::simulated::tokenise,
     users::{Claim, EmailId, Register, UserId},
 };
@@ -31,6 +34,8 @@ pub(crate) struct Told {
 pub(crate) enum Outcome {
     /// It was carried out, and left its commit there.
     Done(Position),
+    /// It was carried out; if there was anything left to do, it left its commit there.
+    Stands(Position),
     /// It was refused, and left nothing.
     Refused,
 }
@@ -200,6 +205,10 @@ impl Client {
         let lines = (0..count).map(|n| OrderLine {
             sku: item(ITEMS[(first + n) % ITEMS.len()].0),
             quantity: quantity(1 + u32::try_from(self.dice.below(3)).unwrap_or(0)),
+            // What it costs, and now and then what it does not.
+            expected_price: self.dice.chance(300).then(|| {
+                eur(ITEMS[(first + n) % ITEMS.len()].2 + i64::from(self.dice.chance(100)))
+            }),
         });
         let lines: Vec<OrderLine> = lines.collect();
         let card = CARDS[usize::try_from(self.dice.below(CARDS.len() as u64)).unwrap_or(0)];
@@ -211,7 +220,83 @@ impl Client {
             }
             self.history.placed.push(order.clone());
             self.read_own_order(&order).await;
+            match self.dice.below(5) {
+                0 => self.call_off(user, &order).await,
+                1..=3 => self.fulfil(user, &order).await,
+                _ => {}
+            }
         }
+    }
+
+    /// Calls the order off, early or late; it may have been too late.
+    async fn call_off(&mut self, user: &UserId, order: &OrderId) {
+        sleep(Duration::from_millis(self.dice.below(3_000))).await;
+        let buyer = self.dice.chance(700).then(|| user.clone());
+        // Of one that is cancelled already there is nothing to do.
+        if self.ask(order, &Cancel { buyer }).await.is_ok()
+            && let Some(Told { outcome, .. }) = self.history.told.last_mut()
+            && let Outcome::Done(position) = outcome
+        {
+            *outcome = Outcome::Stands(position.clone());
+        }
+    }
+
+    /// As staff: ships a paid order in one or two parts, and has it delivered. As the buyer: sends
+    /// some of it back.
+    async fn fulfil(&mut self, user: &UserId, order: &OrderId) {
+        let Some(view) = self.confirmed(order).await else { return };
+        let mut left: Vec<Portion> = view
+            .lines
+            .iter()
+            .map(|line| Portion { sku: line.sku.clone(), quantity: line.quantity })
+            .collect();
+        let is_split = left.len() > 1 && self.dice.chance(500);
+        let rest = if is_split { left.split_off(1) } else { Vec::new() };
+        for portions in [left, rest].into_iter().filter(|portions| !portions.is_empty()) {
+            let ship = Ship { portions: portions.clone(), parcel: None };
+            let Ok(shipment) = self.ask(order, &ship).await else { continue };
+            if self.dice.chance(800) {
+                drop(self.ask(order, &Deliver { shipment }).await);
+                self.send_back(user, order, portions).await;
+            }
+        }
+        if self.dice.chance(100) {
+            // Too late: it has left the house.
+            self.call_off(user, order).await;
+        }
+    }
+
+    async fn send_back(&mut self, user: &UserId, order: &OrderId, portions: Vec<Portion>) {
+        if !self.dice.chance(500) {
+            return;
+        }
+        let give_back =
+            Return { buyer: Some(user.clone()), portions, reason: "it came broken".to_owned() };
+        let Ok(number) = self.ask(order, &give_back).await else { return };
+        if self.dice.chance(200) {
+            // Twice: there is nothing left to return.
+            drop(self.ask(order, &give_back).await);
+        }
+        if self.dice.chance(700) {
+            let sellable = self.dice.chance(700);
+            drop(self.ask(order, &AcceptReturn { number, sellable }).await);
+        } else {
+            let reason = "it was used".to_owned();
+            drop(self.ask(order, &RejectReturn { number, reason }).await);
+        }
+    }
+
+    /// The order once it is paid; nothing if it is not, or takes long.
+    async fn confirmed(&mut self, order: &OrderId) -> Option<OrderView> {
+        for _ in 0..30 {
+            let shown = self.bus.actor(order).ask(Show {}).timeout(PATIENCE).await;
+            match shown {
+                Ok(view) if view.status == OrderStatus::Confirmed => return Some(view),
+                Ok(view) if view.status.is_settled() => return None,
+                _ => sleep(Duration::from_millis(500 + self.dice.below(500))).await,
+            }
+        }
+        None
     }
 
     /// A row read after the position of the own write includes it.

@@ -7,6 +7,7 @@
 mod audit;
 mod clients;
 mod dice;
+mod fates;
 mod nemesis;
 mod nodes;
 mod outside;

@@ -18,8 +18,15 @@ use actors::payments::{
 pub(crate) struct Account {
     /// Taken from the card, in minor units.
     pub(crate) taken: i64,
-    /// Given back.
-    pub(crate) given_back: i64,
+    /// Given back, by the refund's number.
+    pub(crate) given_back: BTreeMap<u32, i64>,
+}
+
+impl Account {
+    /// What was taken and not given back.
+    pub(crate) fn kept(&self) -> i64 {
+        self.taken - self.given_back.values().sum::<i64>()
+    }
 }
 
 /// How long a gateway that is away at first stays away: orders expire before it is back.
@@ -80,10 +87,9 @@ impl Gateway for Ledger {
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.check_is_there()?;
         let mut accounts = self.accounts();
-        once(
-            &mut accounts.entry(charged.key.clone()).or_default().given_back,
-            charged.amount.amount,
-        );
+        let account = accounts.entry(charged.key.clone()).or_default();
+        let amount = charged.amount.amount;
+        once(account.given_back.entry(charged.number).or_default(), amount);
         Ok(())
     }
 }

@@ -283,8 +283,18 @@ mod tests {
         }
         for event in [
             PaymentEvent::Requested { order: order(), amount: eur(5), card: card() },
-            PaymentEvent::RefundDue { order: order(), amount: eur(5), receipt: receipt() },
-            PaymentEvent::Refunded { order: order(), amount: eur(5), receipt: receipt() },
+            PaymentEvent::RefundDue {
+                order: order(),
+                amount: eur(5),
+                receipt: receipt(),
+                number: 0,
+            },
+            PaymentEvent::Refunded {
+                order: order(),
+                amount: eur(5),
+                receipt: receipt(),
+                number: 0,
+            },
         ] {
             assert_eq!(asked_by(on_payment, "o-1", event), nobody);
         }

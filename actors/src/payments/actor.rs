@@ -1,14 +1,15 @@
 //! A payment: what was asked of the card, and what came of it.
 //!
 //! One outcome, whichever is recorded first: who reports it again is heard, who reports another
-//! one is refused. What was captured may be given back, once and whole.
+//! one is refused. What was captured may be given back, in one or more numbered refunds, each once
+//! and together no more than that.
 
 use bus::{Actor, Context, Handle, Id};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Capture, CardToken, ConfirmRefund, Decline, DeclineReason, PaymentError, PaymentEvent, Receipt,
-    Refund, Request,
+    Capture, CardToken, ConfirmRefund, Decline, DeclineReason, PaymentError, PaymentEvent,
+    PaymentStatus, PaymentView, Receipt, Refund, Request, Show, refunds::Refunds,
 };
 use crate::{money::Money, orders::OrderId};
 
@@ -27,8 +28,8 @@ pub enum Payment {
         terms: Terms,
         /// What came of it, once that is known.
         outcome: Option<Outcome>,
-        /// How far giving it back is.
-        refund: RefundStage,
+        /// What of it goes back.
+        refunds: Refunds,
     },
 }
 
@@ -38,17 +39,6 @@ pub struct Terms {
     order: OrderId,
     amount: Money,
     card: CardToken,
-}
-
-/// How far giving the money back is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RefundStage {
-    /// Nobody asked for it.
-    NotAsked,
-    /// The gateway is to give it back.
-    Due,
-    /// It has.
-    Done,
 }
 
 /// What came of a payment.
@@ -62,23 +52,33 @@ pub enum Outcome {
 
 impl Actor for Payment {
     const KIND: &'static str = "payment";
+    const STATE: u32 = 2;
     type Event = PaymentEvent;
     type Error = PaymentError;
-    type Commands = (Request, Capture, Decline, Refund, ConfirmRefund);
+    type Commands = (Request, Capture, Decline, Refund, ConfirmRefund, Show);
 
     fn apply(&mut self, event: &PaymentEvent) {
         match event {
             PaymentEvent::Requested { order, amount, card } => {
                 let (order, card) = (order.clone(), card.clone());
                 let terms = Terms { order, amount: *amount, card };
-                *self = Self::Requested { terms, outcome: None, refund: RefundStage::NotAsked };
+                *self = Self::Requested { terms, outcome: None, refunds: Refunds::default() };
             }
             PaymentEvent::Captured { receipt, .. } => {
                 self.settle(Outcome::Captured(receipt.clone()));
             }
             PaymentEvent::Declined { reason, .. } => self.settle(Outcome::Declined(*reason)),
-            PaymentEvent::RefundDue { .. } => self.refund_is(RefundStage::Due),
-            PaymentEvent::Refunded { .. } => self.refund_is(RefundStage::Done),
+            // The handlers let nothing be given back that was not captured.
+            PaymentEvent::RefundDue { number, amount, .. } => {
+                if let Self::Requested { refunds, .. } = self {
+                    refunds.ask(*number, *amount);
+                }
+            }
+            PaymentEvent::Refunded { number, .. } => {
+                if let Self::Requested { refunds, .. } = self {
+                    refunds.done(*number);
+                }
+            }
         }
     }
 }
@@ -91,21 +91,14 @@ impl Payment {
         }
     }
 
-    fn refund_is(&mut self, stage: RefundStage) {
-        // The handlers let nothing be given back that was not captured.
-        if let Self::Requested { refund, .. } = self {
-            *refund = stage;
-        }
-    }
-
-    /// What was captured with this receipt, and how far giving it back is.
-    fn captured(&self, receipt: &Receipt) -> Result<(&Terms, RefundStage), PaymentError> {
+    /// What was captured with this receipt, and what of it goes back.
+    fn captured(&self, receipt: &Receipt) -> Result<(&Terms, &Refunds), PaymentError> {
         match self {
             Self::Unrequested => Err(PaymentError::NotRequested),
-            Self::Requested { terms, outcome: Some(Outcome::Captured(known)), refund }
+            Self::Requested { terms, outcome: Some(Outcome::Captured(known)), refunds }
                 if known == receipt =>
             {
-                Ok((terms, *refund))
+                Ok((terms, refunds))
             }
             Self::Requested { .. } => Err(PaymentError::NotCaptured),
         }
@@ -172,11 +165,11 @@ impl Handle<Refund> for Payment {
     type Reply = ();
 
     fn handle(&self, command: Refund, ctx: &mut Context<Self>) -> Result<(), PaymentError> {
-        let Refund { receipt, number: _, amount: _ } = command;
-        let (Terms { order, amount, .. }, stage) = self.captured(&receipt)?;
-        if stage == RefundStage::NotAsked {
-            let (order, amount) = (order.clone(), *amount);
-            ctx.emit(PaymentEvent::RefundDue { order, amount, receipt });
+        let Refund { receipt, number, amount: wanted } = command;
+        let (Terms { order, amount, .. }, refunds) = self.captured(&receipt)?;
+        if let Some(amount) = refunds.next(number, wanted, *amount)? {
+            let order = order.clone();
+            ctx.emit(PaymentEvent::RefundDue { order, amount, receipt, number });
         }
         Ok(())
     }
@@ -187,17 +180,37 @@ impl Handle<ConfirmRefund> for Payment {
     type Reply = ();
 
     fn handle(&self, command: ConfirmRefund, ctx: &mut Context<Self>) -> Result<(), PaymentError> {
-        let ConfirmRefund { receipt } = command;
-        let (Terms { order, amount, .. }, stage) = self.captured(&receipt)?;
-        match stage {
-            RefundStage::NotAsked => return Err(PaymentError::RefundNotDue),
-            RefundStage::Due => {
-                let (order, amount) = (order.clone(), *amount);
-                ctx.emit(PaymentEvent::Refunded { order, amount, receipt });
-            }
-            RefundStage::Done => {} // Told twice.
+        let ConfirmRefund { receipt, number } = command;
+        let (Terms { order, .. }, refunds) = self.captured(&receipt)?;
+        if let Some(amount) = refunds.confirm(number)? {
+            let order = order.clone();
+            ctx.emit(PaymentEvent::Refunded { order, amount, receipt, number });
         }
         Ok(())
+    }
+}
+
+impl Handle<Show> for Payment {
+    const NAME: &'static str = "show";
+    type Reply = PaymentView;
+
+    fn handle(&self, _: Show, _: &mut Context<Self>) -> Result<PaymentView, PaymentError> {
+        let Self::Requested { terms, outcome, refunds } = self else {
+            return Err(PaymentError::NotRequested);
+        };
+        let (_, refunded) = refunds.sums(terms.amount);
+        let (status, reason) = match outcome {
+            None => (PaymentStatus::Requested, None),
+            Some(Outcome::Captured(_)) => (PaymentStatus::Captured, None),
+            Some(Outcome::Declined(reason)) => (PaymentStatus::Declined, Some(*reason)),
+        };
+        Ok(PaymentView {
+            order: terms.order.clone(),
+            status,
+            amount: terms.amount,
+            refunded,
+            reason,
+        })
     }
 }
 
@@ -206,7 +219,7 @@ mod tests {
     use bus::testing::given;
 
     use super::*;
-    use crate::money::tests::eur;
+    use crate::{limits::REFUNDS_MAX, money::tests::eur};
 
     fn request() -> Request {
         Request {
@@ -284,18 +297,78 @@ mod tests {
         Refund { receipt: receipt(text), number: 0, amount: None }
     }
 
+    fn part(number: u32, amount: i64) -> Refund {
+        Refund { number, amount: Some(eur(amount)), ..refund("r-1") }
+    }
+
     fn confirm_refund(text: &str) -> ConfirmRefund {
-        ConfirmRefund { receipt: receipt(text) }
+        ConfirmRefund { receipt: receipt(text), number: 0 }
+    }
+
+    fn part_due(number: u32, amount: i64) -> PaymentEvent {
+        let (order, amount, receipt) = (request().order, eur(amount), receipt("r-1"));
+        PaymentEvent::RefundDue { order, amount, receipt, number }
+    }
+
+    fn part_refunded(number: u32, amount: i64) -> PaymentEvent {
+        let (order, amount, receipt) = (request().order, eur(amount), receipt("r-1"));
+        PaymentEvent::Refunded { order, amount, receipt, number }
     }
 
     fn due() -> PaymentEvent {
-        let Request { order, amount, .. } = request();
-        PaymentEvent::RefundDue { order, amount, receipt: receipt("r-1") }
+        part_due(0, 500)
     }
 
     fn refunded() -> PaymentEvent {
-        let Request { order, amount, .. } = request();
-        PaymentEvent::Refunded { order, amount, receipt: receipt("r-1") }
+        part_refunded(0, 500)
+    }
+
+    #[test]
+    fn parts_of_what_was_captured_go_back_and_never_more() {
+        let past = || vec![requested(), captured(), part_due(1, 200)];
+        given::<Payment>(vec![requested(), captured()]).when(part(1, 200)).then([part_due(1, 200)]);
+        given::<Payment>(past()).when(part(1, 200)).replies(()).then([]);
+        let repeated = PaymentError::RefundRepeated { number: 1 };
+        given::<Payment>(past()).when(part(1, 100)).refuses(repeated);
+        given::<Payment>(past()).when(part(2, 300)).then([part_due(2, 300)]);
+        let too_large = PaymentError::RefundTooLarge { left: eur(300) };
+        given::<Payment>(past()).when(part(2, 301)).refuses(too_large.clone());
+        let other = Refund { amount: Some(crate::money::tests::usd(1)), ..part(2, 1) };
+        given::<Payment>(past()).when(other).refuses(too_large);
+        // All that is left, where nothing is said.
+        given::<Payment>(past()).when(refund("r-1")).then([part_due(0, 300)]);
+        let confirm = ConfirmRefund { number: 1, ..confirm_refund("r-1") };
+        given::<Payment>(past()).when(confirm).then([part_refunded(1, 200)]);
+        given::<Payment>(past()).when(confirm_refund("r-1")).refuses(PaymentError::RefundNotDue);
+    }
+
+    #[test]
+    fn a_payment_has_so_many_refunds_and_no_more() {
+        let all = u32::try_from(REFUNDS_MAX).expect("few");
+        let parts = (1..=all).map(|number| part_due(number, 1));
+        let past: Vec<_> = [requested(), captured()].into_iter().chain(parts).collect();
+        given::<Payment>(past).when(part(all + 1, 1)).refuses(PaymentError::TooManyRefunds);
+        assert!(PaymentError::TooManyRefunds.to_string().contains(&REFUNDS_MAX.to_string()));
+    }
+
+    #[test]
+    fn a_payment_shows_how_it_stands() {
+        let view = |status| PaymentView {
+            order: request().order,
+            status,
+            amount: eur(500),
+            refunded: eur(0),
+            reason: None,
+        };
+        given::<Payment>([requested()]).when(Show {}).replies(view(PaymentStatus::Requested));
+        let past =
+            [requested(), captured(), part_due(1, 200), part_refunded(1, 200), part_due(2, 5)];
+        let shown = PaymentView { refunded: eur(200), ..view(PaymentStatus::Captured) };
+        given::<Payment>(past).when(Show {}).replies(shown).then([]);
+        let reason = Some(DeclineReason::CardDeclined);
+        let shown = PaymentView { reason, ..view(PaymentStatus::Declined) };
+        given::<Payment>([requested(), declined()]).when(Show {}).replies(shown);
+        given::<Payment>([]).when(Show {}).refuses(PaymentError::NotRequested);
     }
 
     #[test]

@@ -33,9 +33,10 @@ impl<G: Gateway> Effect<Payment> for ChargeCard<G> {
                 let (key, card) = (payment.id.clone(), card.clone());
                 self.charge(Charge { key, amount: *amount, card }, then).await
             }
-            PaymentEvent::RefundDue { order: _, amount, receipt } => {
+            PaymentEvent::RefundDue { order: _, amount, receipt, number } => {
                 let (key, receipt) = (payment.id.clone(), receipt.clone());
-                self.give_back(Charged { key, amount: *amount, receipt }, then).await
+                let (number, amount) = (*number, *amount);
+                self.give_back(Charged { key, number, amount, receipt }, then).await
             }
             PaymentEvent::Captured { .. }
             | PaymentEvent::Declined { .. }
@@ -55,7 +56,8 @@ impl<G: Gateway> ChargeCard<G> {
     async fn give_back(&self, charged: Charged, then: &mut Then) -> Result<(), Retry> {
         let given = timeout(GATEWAY_TIMEOUT, self.gateway.give_back(&charged)).await;
         given.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::unreachable)?;
-        then.ask(&charged.key, &ConfirmRefund { receipt: charged.receipt });
+        let Charged { key, number, receipt, .. } = charged;
+        then.ask(&key, &ConfirmRefund { receipt, number });
         Ok(())
     }
 }
@@ -120,6 +122,7 @@ mod tests {
     async fn the_payment_hears_that_the_money_went_back() {
         let charged = || Charged {
             key: PaymentId::parse("o-1").expect("an id"),
+            number: 1,
             amount: eur(500),
             receipt: Receipt::parse("r-1").expect("a receipt"),
         };

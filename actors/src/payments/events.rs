@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CardToken, DeclineReason, Receipt};
+use super::{CardToken, DeclineReason, Receipt, commands::is_zero};
 use crate::{money::Money, orders::OrderId};
 
 /// What can happen to a payment.
@@ -39,19 +39,25 @@ pub enum PaymentEvent {
     RefundDue {
         /// What it was paid for.
         order: OrderId,
-        /// How much: all of it.
+        /// How much.
         amount: Money,
         /// What proves that it was captured.
         receipt: Receipt,
+        /// Which of the payment's refunds; older ones do not say, and are number 0.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        number: u32,
     },
     /// The money was given back.
     #[serde(rename = "refunded")]
     Refunded {
         /// What it was paid for.
         order: OrderId,
-        /// How much: all of it.
+        /// How much.
         amount: Money,
         /// What proves that it was captured.
         receipt: Receipt,
+        /// Which of the payment's refunds; older ones do not say, and are number 0.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        number: u32,
     },
 }

@@ -16,7 +16,8 @@ pub trait Gateway: Send + Sync + 'static {
     fn charge(&self, charge: &Charge)
     -> impl Future<Output = Result<Verdict, GatewayError>> + Send;
 
-    /// Gives back all that was charged, once for each key, however often it is asked.
+    /// Gives back what was charged, or a part of it: once for each key and number, however often
+    /// it is asked.
     ///
     /// # Errors
     /// [`GatewayError`] if it is not known whether it was given back: ask again.
@@ -29,7 +30,9 @@ pub trait Gateway: Send + Sync + 'static {
 pub struct Charged {
     /// The idempotency key: the payment's id, as it was for the charge.
     pub key: PaymentId,
-    /// How much: all of it.
+    /// Which of the payment's refunds this is; it makes the key one for each.
+    pub number: u32,
+    /// How much.
     pub amount: Money,
     /// What the gateway said when it charged the card.
     pub receipt: Receipt,

@@ -16,12 +16,16 @@ mod commands;
 mod effect;
 mod events;
 mod gateway;
+mod refunds;
 pub mod simulated;
 
 pub use self::{
     actor::{Payment, PaymentId},
     card::{CardToken, DeclineReason, InvalidCardToken, InvalidReceipt, Receipt},
-    commands::{Capture, ConfirmRefund, Decline, PaymentError, Refund, Request},
+    commands::{
+        Capture, ConfirmRefund, Decline, PaymentError, PaymentStatus, PaymentView, Refund, Request,
+        Show,
+    },
     effect::ChargeCard,
     events::PaymentEvent,
     gateway::{Charge, Charged, Gateway, GatewayError, Verdict},

@@ -53,11 +53,28 @@ const TABLE: &[Row] = &[
     ("DELETE", "/v1/sessions/{id}", NONE, [401, 204, 204, 204, 204]),
     ("GET", "/v1/orders", NONE, [401, 200, 200, 200, 200]),
     ("POST", "/v1/orders", purchase, [401, 201, 201, 201, 201]),
-    ("GET", "/v1/orders/{id}", NONE, [401, 404, 200, 404, 404]),
+    ("GET", "/v1/orders/{id}", NONE, [401, 404, 200, 200, 200]),
+    ("POST", "/v1/orders/{id}/cancellation", NONE, [401, 404, 409, 409, 409]),
+    ("POST", "/v1/orders/{id}/returns", return_of_one, [401, 404, 201, 201, 409]),
     ("GET", "/v1/orders/{id}/events", NONE, [401, 404, 200, 404, 404]),
     // Staff's.
     ("POST", "/v1/items", new_item, [401, 403, 403, 201, 201]),
     ("POST", "/v1/items/{sku}/stock", |_| json!({ "quantity": 1 }), [401, 403, 403, 200, 200]),
+    ("GET", "/v1/board/orders?column=to_ship", NONE, [401, 403, 403, 200, 200]),
+    ("POST", "/v1/orders/{id}/shipments", shipment_of_one, [401, 403, 403, 409, 409]),
+    ("POST", "/v1/orders/{id}/shipments/{number}/delivery", NONE, [401, 403, 403, 200, 200]),
+    (
+        "POST",
+        "/v1/orders/{id}/returns/{number}/acceptance",
+        |_| json!({ "sellable": true }),
+        [401, 403, 403, 200, 409],
+    ),
+    (
+        "POST",
+        "/v1/orders/{id}/returns/{number}/rejection",
+        |_| json!({ "reason": "used" }),
+        [401, 403, 403, 409, 409],
+    ),
     // Admins'.
     ("GET", "/v1/users/{id}", NONE, [401, 403, 403, 403, 200]),
     (
@@ -101,6 +118,14 @@ fn purchase(world: &World) -> Value {
     order(APPROVED, &[(&world.sku, 1)])
 }
 
+fn shipment_of_one(world: &World) -> Value {
+    json!({ "portions": [{ "sku": world.sku, "quantity": 1 }] })
+}
+
+fn return_of_one(world: &World) -> Value {
+    json!({ "portions": [{ "sku": world.sku, "quantity": 1 }], "reason": "broken" })
+}
+
 fn new_item(world: &World) -> Value {
     json!({ "sku": world.fresh, "name": "T", "price": { "amount": 1, "currency": "EUR" } })
 }
@@ -119,7 +144,10 @@ fn routes() -> BTreeSet<(String, String)> {
 
 #[test]
 fn every_route_has_its_row_and_every_row_its_route() {
-    let rows = TABLE.iter().map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned()));
+    let rows = TABLE.iter().map(|(method, path, ..)| {
+        let path = path.split_once('?').map_or(*path, |(path, _)| path);
+        ((*method).to_owned(), path.to_owned())
+    });
     let rows: BTreeSet<_> = rows.collect();
     assert_eq!(rows.len(), TABLE.len(), "a row is there twice");
     let routes = routes();
@@ -151,8 +179,14 @@ async fn everybody_gets_exactly_what_the_table_says() {
     let (owner, owners) = member(&shop, "customer").await;
     let (_, staff) = member(&shop, "staff").await;
     let (_, admin) = member(&shop, "admin").await;
-    let placed = shop.order(APPROVED, &[("A1", 1)]).token(&owners).send().await.expect(201);
+    // Two of them arrive, and can be returned twice.
+    let placed = shop.order(APPROVED, &[("A1", 2)]).token(&owners).send().await.expect(201);
     let order = placed["id"].as_str().expect("an id").to_owned();
+    let all = json!({ "portions": [{ "sku": "A1", "quantity": 2 }] });
+    let shipments = format!("/v1/orders/{order}/shipments");
+    shop.post(&shipments, all).token(&staff).send().await.expect(201);
+    let delivery = format!("{shipments}/1/delivery");
+    shop.ask(Method::POST, &delivery).token(&staff).send().await.expect(200);
     let mut world = World { order, owner, sku: "A1".to_owned(), fresh: String::new() };
     let askers = [
         ("nobody", None),
@@ -188,6 +222,6 @@ async fn everybody_gets_exactly_what_the_table_says() {
 impl World {
     fn fill(&self, path: &str) -> String {
         let id = if path.starts_with("/v1/orders") { &self.order } else { &self.owner };
-        path.replace("{sku}", &self.sku).replace("{id}", id)
+        path.replace("{sku}", &self.sku).replace("{id}", id).replace("{number}", "1")
     }
 }
