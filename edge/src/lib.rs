@@ -35,7 +35,9 @@ mod jwks;
 mod orders;
 mod people;
 mod placing;
+mod returns;
 mod sessions;
+mod steps;
 mod streams;
 mod users;
 

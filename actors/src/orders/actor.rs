@@ -25,7 +25,7 @@ pub enum Order {
     #[default]
     Unplaced,
     /// Somebody wants to buy something.
-    Placed(Purchase),
+    Placed(Box<Purchase>),
 }
 
 impl Actor for Order {
@@ -54,7 +54,7 @@ impl Actor for Order {
         match (event, self) {
             (OrderEvent::Placed { buyer, currency, card, lines }, order) => {
                 let purchase = Purchase::new(buyer.clone(), *currency, card.clone(), lines);
-                *order = Self::Placed(purchase);
+                *order = Self::Placed(Box::new(purchase));
             }
             (event, Self::Placed(purchase)) => purchase.apply(event),
             // The handlers let nothing else happen to what was never placed.

@@ -18,7 +18,9 @@ pub(crate) use self::{
     route::{Header, Place, Resource, Route, delete, get, patch, post, put},
 };
 
-use crate::{accounts, events, fulfilment, health, items, jwks, orders, people, sessions, users};
+use crate::{
+    accounts, events, fulfilment, health, items, jwks, orders, people, returns, sessions, users,
+};
 
 /// Where a new thing is.
 pub(crate) const LOCATION: Header = Header { name: "Location", about: "Where it is." };
@@ -36,6 +38,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         items::routes(),
         orders::routes(),
         fulfilment::routes(),
+        returns::routes(),
         events::routes(),
         people::routes(),
         jwks::routes(),

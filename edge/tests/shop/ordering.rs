@@ -85,8 +85,10 @@ async fn an_order_is_its_buyers_business() {
     let staff = shop.token_for("u-staff", &["staff"]);
     let order = shop.order(APPROVED, &[("A1", 1)]).token(&ann).send().await;
     let path = order.header("location").to_owned();
+    // Staff work with it; it is no more theirs for that.
+    shop.get(&path).token(&staff).send().await.expect(200);
+    shop.get(&path).token(&bob).send().await.expect_error(404, "NOT_FOUND", None);
     for other in [&bob, &staff] {
-        shop.get(&path).token(other).send().await.expect_error(404, "NOT_FOUND", None);
         let events = shop.get(&format!("{path}/events")).token(other).send().await;
         events.expect_error(404, "NOT_FOUND", None);
         let list = shop.get("/v1/orders").token(other).send().await.expect(200);
