@@ -197,6 +197,7 @@ async fn me(
 #[serde(deny_unknown_fields)]
 struct ChangeProfile {
     /// What the user is called.
+    #[serde(default)]
     #[schemars(schema_with = "name_or_none")]
     name: Option<String>,
     /// Where parcels reach the user, the preferred address first.
