@@ -1,4 +1,4 @@
-//! The shop: users, inventory, orders, payments and notifications as durable actors.
+//! The shop: users, inventory, carts, orders, payments and notifications as durable actors.
 //!
 //! One folder per domain, each with the same files: `commands` (what it can be asked),
 //! `events` (what can happen to it), `actor` (its rules), and where it has one a `saga` (what
@@ -14,6 +14,7 @@ mod quantity;
 pub mod schema;
 mod whole_number;
 
+pub mod carts;
 pub mod inventory;
 pub mod notifications;
 pub mod orders;
@@ -27,6 +28,7 @@ mod role;
 use bus::{Bus, Host};
 
 use self::{
+    carts::{Cart, saga as ordering},
     inventory::{Item, ItemCard},
     notifications::{Notice, SendNotice, saga as notices},
     orders::{Order, OrderCard, saga as checkout},
@@ -74,6 +76,9 @@ pub fn host<G: Gateway>(bus: Bus, roles: &[Role], outside: Outside<G>) -> Host {
             .saga("checkout", checkout::on_item)
             .projection::<ItemCard, Item>()
             .described_rows::<ItemCard>();
+    }
+    if roles.contains(&Role::Cart) {
+        host = host.actor::<Cart>().described::<Cart>().saga("ordering", ordering::on_cart);
     }
     if roles.contains(&Role::Order) {
         host = host

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use bus::Actor;
 
 use crate::{
+    carts::Cart,
     inventory::Item,
     notifications::Notice,
     orders::Order,
@@ -21,6 +22,8 @@ pub enum Role {
     User,
     /// Items, their stock and their catalogue.
     Item,
+    /// Carts, and the orders they become.
+    Cart,
     /// Orders, their checkout and their list.
     Order,
     /// Payments, and the calls to the card gateway.
@@ -31,13 +34,13 @@ pub enum Role {
 
 /// Why a text is no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a role: email, user, item, order, payment or notice")]
+#[error("`{0}` is not a role: email, user, item, cart, order, payment or notice")]
 pub struct UnknownRole(String);
 
 impl Role {
     /// Every role, so the whole shop.
-    pub const ALL: [Self; 6] =
-        [Self::Email, Self::User, Self::Item, Self::Order, Self::Payment, Self::Notice];
+    pub const ALL: [Self; 7] =
+        [Self::Email, Self::User, Self::Item, Self::Cart, Self::Order, Self::Payment, Self::Notice];
 
     /// The role's name: the kind of its actors.
     #[must_use]
@@ -46,6 +49,7 @@ impl Role {
             Self::Email => Email::KIND,
             Self::User => User::KIND,
             Self::Item => Item::KIND,
+            Self::Cart => Cart::KIND,
             Self::Order => Order::KIND,
             Self::Payment => Payment::KIND,
             Self::Notice => Notice::KIND,
@@ -74,8 +78,9 @@ mod tests {
 
     #[test]
     fn a_role_is_read_as_it_is_shown() {
-        for (role, name) in
-            Role::ALL.into_iter().zip(["email", "user", "item", "order", "payment", "notice"])
+        for (role, name) in Role::ALL
+            .into_iter()
+            .zip(["email", "user", "item", "cart", "order", "payment", "notice"])
         {
             assert_eq!(role.to_string(), name);
             assert_eq!(name.parse(), Ok(role));

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // Test code: a failure is a failed test.
 
 use actors::{
+    carts::{self, Cart},
     inventory::{self, Item},
     notifications::{self, Notice},
     orders::{self, Order},
@@ -141,6 +142,22 @@ fn items_stay_as_they_are() {
         .command::<inventory::Ship>(samples(ship), samples(stock.clone()))
         .command::<inventory::TakeBack>(samples(take_back), samples(stock))
         .command([inventory::Show {}], samples(card))
+        .check();
+}
+
+#[test]
+fn carts_stay_as_they_are() {
+    let price = json!({"amount": 250, "currency": "EUR"});
+    let line = json!({"sku": "A1", "quantity": 2, "unit_price": price});
+    let total = json!({"amount": 500, "currency": "EUR"});
+    let views = json!([{"lines": []}, {"lines": [line], "total": total}]);
+    let check_out = json!([{"order": "o-1", "card": "sim-4242"}]);
+    frozen::<Cart>(&["line_put"])
+        .command::<carts::Put>(samples(json!([line])), samples(views.clone()))
+        .command::<carts::Remove>(samples(json!([{"sku": "A1"}])), samples(views.clone()))
+        .command([carts::Clear {}], samples(views.clone()))
+        .command::<carts::CheckOut>(samples(check_out), samples(views.clone()))
+        .command([carts::Show {}], samples(views))
         .check();
 }
 

@@ -24,7 +24,7 @@ use crate::{
 pub(crate) const ITEMS: usize = 1_000;
 const EMAIL: &str = "bench@example.com";
 const PASSWORD: &str = "correct horse battery staple";
-const KINDS: [&str; 6] = ["email", "user", "item", "order", "payment", "notice"];
+const KINDS: [&str; 7] = ["email", "user", "item", "cart", "order", "payment", "notice"];
 
 pub(crate) struct Shop {
     pub(crate) bus: Bus,

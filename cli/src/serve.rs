@@ -10,7 +10,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Which kinds to host: email, user, item, order, payment, notice. All by default.
+    /// Which kinds to host: email, user, item, cart, order, payment, notice. All by default.
     #[arg(long, env = "CALLBOARD_ONLY", value_delimiter = ',')]
     only: Vec<Role>,
 

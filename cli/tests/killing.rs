@@ -26,7 +26,7 @@ const CLIENTS: u64 = 8;
 const ITEMS: u64 = 6;
 /// Enough for most orders, so that some are settled by a lack.
 const STOCK: u64 = 60;
-const ROLES: [&str; 5] = ["email,user", "item", "order", "payment", "notice"];
+const ROLES: [&str; 5] = ["email,user", "item", "cart,order", "payment", "notice"];
 
 /// A generator whose choices a seed repeats (SplitMix64).
 struct Choices(u64);

@@ -27,6 +27,7 @@ mod query;
 
 mod accounts;
 mod api;
+mod carts;
 mod events;
 mod fulfilment;
 mod health;

@@ -6,11 +6,12 @@
 
 use actors::{
     Currency, Money, Quantity,
+    carts::CheckOut,
     inventory::{Item, ItemCard, ItemError, ItemId, Show as ShowItem},
     orders::{
         LINES_MAX, Order, OrderCard, OrderError, OrderId, OrderLine, OrderStatus, Place, Show,
     },
-    payments::simulated,
+    payments::{CardToken, simulated},
 };
 use axum::{
     Json as Answer,
@@ -29,6 +30,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     Edge,
     body::Json,
+    carts::cart_of,
     error::ApiError,
     extract::{CurrentUser, IdempotencyKey},
     limits::ROW_TIMEOUT,
@@ -55,6 +57,15 @@ pub(crate) struct PlaceOrder {
 /// Spaces between its digits are allowed; the last one is a check (Luhn).
 fn card_number(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": "^ *([0-9] *){12,19}$" })
+}
+
+/// With what the cart is paid.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PayCart {
+    /// The card's number.
+    #[schemars(schema_with = "card_number")]
+    card: String,
 }
 
 /// So many pieces of one item.
@@ -107,6 +118,35 @@ pub(crate) async fn place(
     Ok(wait.acknowledge((Seq(position), placing.answer(card)).into_response()))
 }
 
+/// `POST /v1/cart/order`: the same, of what is in the buyer's cart.
+pub(crate) async fn check_out(
+    State(edge): State<Edge>,
+    trace: Trace,
+    buyer: CurrentUser,
+    key: IdempotencyKey,
+    wait: Wait,
+    Json(PayCart { card }): Json<PayCart>,
+) -> Result<Response, ApiError> {
+    let deadline = Instant::now() + wait.time;
+    let random = Key::random();
+    let sent = key.sent().unwrap_or(&random);
+    let placing = Placing {
+        order: OrderId::derived("o", &[buyer.id.as_str(), "cart", sent.as_str()]),
+        key: key.for_sender(buyer.id.as_str()),
+        may_be_repeat: key.sent().is_some(),
+        edge,
+        trace,
+        buyer,
+    };
+    let card = read_card(&card)?;
+    let (card, position) = placing.check_out_and_wait(card, deadline).await?;
+    Ok(wait.acknowledge((Seq(position), placing.answer(card)).into_response()))
+}
+
+fn read_card(number: &str) -> Result<CardToken, ApiError> {
+    simulated::tokenise(number).map_err(|invalid| ApiError::invalid("card", invalid.to_string()))
+}
+
 impl Placing {
     fn command(&self, body: PlaceOrder) -> Result<Place, ApiError> {
         let PlaceOrder { currency, card, lines } = body;
@@ -122,8 +162,7 @@ impl Placing {
                 return Err(ApiError::from(repeated).at(sku_field(index)));
             }
         }
-        let card = simulated::tokenise(&card)
-            .map_err(|invalid| ApiError::invalid("card", invalid.to_string()))?;
+        let card = read_card(&card)?;
         let lines = lines.into_iter().map(|LinePlaced { sku, quantity, expected_price }| {
             OrderLine { sku, quantity, expected_price }
         });
@@ -202,6 +241,31 @@ impl Placing {
                 Ok((Some(card), position))
             }
             other => Ok((other, stands_at)),
+        }
+    }
+
+    /// The same, of what is in the cart: the order follows from that a moment later.
+    async fn check_out_and_wait(
+        &self,
+        card: CardToken,
+        deadline: Instant,
+    ) -> Result<(Option<OrderCard>, Position), ApiError> {
+        let live = self.edge.bus().live("order").await.map_err(ApiError::unavailable)?;
+        let order = self.order.clone();
+        let asked = self.edge.bus().actor(&cart_of(&self.buyer)).ask(CheckOut { order, card });
+        let asked = asked.key(self.key.clone()).principal(self.buyer.id.as_str());
+        let (_, checked_out_at) = asked.trace(self.trace.as_str()).positioned().await?;
+        // A repeat's order may have settled before we listened.
+        if self.is_placed_already().await? {
+            let stands_at = self.position().await?;
+            let card = self.row(&stands_at).await;
+            if card.as_ref().is_some_and(|card| card.status.is_settled()) {
+                return Ok((card, stands_at));
+            }
+        }
+        match self.until_settled(live, deadline).await {
+            Some((card, position)) => Ok((Some(card), position)),
+            None => Ok((None, checked_out_at)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! and words are the actor's own.
 
 use actors::{
+    carts::CartError,
     inventory::ItemError,
     orders::OrderError,
     users::{EmailError, UserError},
@@ -51,6 +52,17 @@ impl From<ItemError> for ApiError {
             | ItemError::NotShipped { .. } => {
                 Self::refused(StatusCode::CONFLICT, &refusal).at("quantity")
             }
+        }
+    }
+}
+
+impl From<CartError> for ApiError {
+    fn from(refusal: CartError) -> Self {
+        match refusal {
+            CartError::CartFull
+            | CartError::OtherCurrency
+            | CartError::TotalTooLarge
+            | CartError::CartEmpty => Self::refused(StatusCode::CONFLICT, &refusal),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Kinds in the order in which the shop works.
-pub(crate) const KINDS: [&str; 6] = ["email", "user", "item", "order", "payment", "notice"];
+pub(crate) const KINDS: [&str; 7] = ["email", "user", "item", "cart", "order", "payment", "notice"];
 
 /// A commit as it is stored.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actors::{
     Money, Quantity,
+    carts::{CartId, CheckOut, Put, Remove},
     inventory::{self, Create, ItemCard, ItemId, Receive},
     orders::{
         AcceptReturn, Cancel, Deliver, OrderCard, OrderId, OrderLine, OrderStatus, OrderView,
@@ -189,7 +190,11 @@ impl Client {
         drop(self.ask(&user, &register).await);
         for number in 0..orders {
             sleep(Duration::from_millis(self.dice.below(1_500))).await;
-            self.place(&user, number).await;
+            if self.dice.chance(200) {
+                self.order_a_cart(&user, number).await;
+            } else {
+                self.place(&user, number).await;
+            }
             match self.dice.below(4) {
                 0 => self.look_at_an_item().await,
                 1 => self.take_in_stock().await,
@@ -225,6 +230,23 @@ impl Client {
                 1..=3 => self.fulfil(user, &order).await,
                 _ => {}
             }
+        }
+    }
+
+    /// Fills a cart, perhaps thinks better of some of it, and orders what is left.
+    async fn order_a_cart(&mut self, user: &UserId, number: u32) {
+        let cart = CartId::parse(user.as_str()).expect("a token");
+        for (sku, _, price) in ITEMS {
+            let put = Put { sku: item(sku), quantity: quantity(1), unit_price: eur(price) };
+            drop(self.ask(&cart, &put).await);
+        }
+        let (unwanted, ..) =
+            ITEMS[usize::try_from(self.dice.below(ITEMS.len() as u64)).unwrap_or(0)];
+        drop(self.ask(&cart, &Remove { sku: item(unwanted) }).await);
+        let order = OrderId::derived("o", &[&self.name, "cart", &number.to_string()]);
+        let card = tokenise(CARDS[0]).expect("a documented card");
+        if self.ask(&cart, &CheckOut { order: order.clone(), card }).await.is_ok() {
+            self.history.placed.push(order);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 #[test]
 fn the_shop_keeps_its_promises_under_every_fault() {
     let mut bites = BTreeMap::<&str, u64>::new();
-    for seed in 1..=12 {
+    for seed in 1..=24 {
         let report = simulation::run(seed, None);
         assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
         assert!(report.commits > 50, "seed {seed} did nothing: {report:?}");

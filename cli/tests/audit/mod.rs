@@ -22,7 +22,7 @@ struct Commit {
     body: Value,
 }
 
-const KINDS: [&str; 6] = ["email", "user", "item", "order", "payment", "notice"];
+const KINDS: [&str; 7] = ["email", "user", "item", "cart", "order", "payment", "notice"];
 
 impl Commit {
     /// Its events, as (name, fields).

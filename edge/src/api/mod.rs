@@ -19,7 +19,8 @@ pub(crate) use self::{
 };
 
 use crate::{
-    accounts, events, fulfilment, health, items, jwks, orders, people, returns, sessions, users,
+    accounts, carts, events, fulfilment, health, items, jwks, orders, people, returns, sessions,
+    users,
 };
 
 /// Where a new thing is.
@@ -36,6 +37,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         accounts::routes(),
         sessions::routes(),
         items::routes(),
+        carts::routes(),
         orders::routes(),
         fulfilment::routes(),
         returns::routes(),

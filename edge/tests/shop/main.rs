@@ -8,6 +8,7 @@ mod shop;
 mod access;
 mod accounts;
 mod bad_input;
+mod carts;
 mod connections;
 mod events;
 mod fulfilment;
