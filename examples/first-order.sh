@@ -220,7 +220,8 @@ ask POST /v1/items "$staff_token" \
 expect 201 'b["sku"] == sku' "$pot is created" sku="$pot"
 ask POST "/v1/items/$pot/stock" "$staff_token" '{"quantity":1}'
 expect 200 'b["available"] == 1' "1 has come in"
-ask GET "/v1/items?search=mug%20$run" ""
+written=$(sed -n 's/^cb-seq: *\([^[:space:]]*\).*/\1/Ip' "$work/headers")
+ask GET "/v1/items?search=mug%20$run" "" "" --header "Cb-After: $written"
 expect 200 '[item["sku"] for item in b["items"]] == [sku]' "a search finds the mug alone" sku="$mug"
 
 step "An order of two mugs"

@@ -36,6 +36,21 @@ pub const NAME_CHARS_MAX: usize = 200;
 /// Longest description of an item, in characters: it travels with every row that shows it.
 pub const DESCRIPTION_CHARS_MAX: usize = 5_000;
 
+/// Longest category of an item, in characters.
+pub const CATEGORY_CHARS_MAX: usize = 64;
+
+/// Attributes of an item: they travel with every row that shows it.
+pub const ATTRIBUTES_MAX: usize = 32;
+
+/// Pictures of an item.
+pub const PICTURES_MAX: usize = 10;
+
+/// Longest URL of a picture, in bytes.
+pub const PICTURE_BYTES_MAX: usize = 500;
+
+/// Prices an item remembers, with the one that counts.
+pub const PRICES_MAX: usize = 100;
+
 /// Longest mail address, in bytes: RFC 5321's longest path.
 pub const ADDRESS_BYTES_MAX: usize = 254;
 

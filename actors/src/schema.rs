@@ -13,8 +13,9 @@ use bus::{
 
 use crate::{
     limits::{
-        ADDRESS_BYTES_MAX, AMOUNT_MAX, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX,
-        PASSWORD_HASH_BYTES_MAX, POSTAL_LINE_CHARS_MAX, QUANTITY_MAX,
+        ADDRESS_BYTES_MAX, AMOUNT_MAX, ATTRIBUTES_MAX, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX,
+        PASSWORD_HASH_BYTES_MAX, PICTURE_BYTES_MAX, PICTURES_MAX, POSTAL_LINE_CHARS_MAX,
+        QUANTITY_MAX,
     },
     money::Currency,
     payments::{CardToken, Receipt},
@@ -83,6 +84,32 @@ pub(crate) fn password_hash(_: &mut SchemaGenerator) -> Schema {
         "description": "An argon2id string.",
         "maxLength": PASSWORD_HASH_BYTES_MAX,
         "pattern": "^\\$argon2id\\$[!-~]*$",
+    })
+}
+
+/// What else there is to say of an item.
+pub fn attributes(_: &mut SchemaGenerator) -> Schema {
+    let text = "^(?=.*\\S)[^\\u0000-\\u001f\\u007f-\\u009f]*$";
+    json_schema!({
+        "type": "object",
+        "maxProperties": ATTRIBUTES_MAX,
+        "propertyNames": { "minLength": 1, "maxLength": NAME_CHARS_MAX, "pattern": text },
+        "additionalProperties": {
+            "type": "string", "minLength": 1, "maxLength": NAME_CHARS_MAX, "pattern": text,
+        },
+    })
+}
+
+/// Where pictures of an item are.
+pub fn pictures(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": PICTURES_MAX,
+        "items": {
+            "type": "string",
+            "maxLength": PICTURE_BYTES_MAX,
+            "pattern": "^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!#-&(-;=?-\\[\\]-_a-~]*)?$",
+        },
     })
 }
 

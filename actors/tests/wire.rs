@@ -115,7 +115,15 @@ fn users_stay_as_they_are() {
 #[test]
 fn items_stay_as_they_are() {
     let price = json!({"amount": 250, "currency": "EUR"});
-    let create = json!([{"name": "Lamp", "description": "Red.", "price": price}]);
+    let mut described = json!({
+        "name": "Lamp", "description": "Red.", "category": "lamps",
+        "attributes": {"colour": "red"}, "pictures": ["https://a.example/lamp.jpg"],
+    });
+    let describe = json!([{"name": "Lamp"}, described]);
+    described["price"] = price.clone();
+    described["status"] = json!("draft");
+    let create = json!([{"name": "Lamp", "description": "Red.", "price": price}, described]);
+    let prices = json!([[{"price": price, "since": 5}, {"price": price}]]);
     let reserve = json!([{"order": "o-1", "quantity": 2, "currency": "EUR"}]);
     let reservations = json!([
         {"held": {"quantity": 2, "unit_price": price}},
@@ -128,12 +136,32 @@ fn items_stay_as_they_are() {
         {"received": 5, "available": 3, "held": 2, "shipped": 0},
         {"received": 5, "available": 3, "held": 0, "shipped": 1, "written_off": 1},
     ]);
-    let card = json!([{
-        "sku": "A1", "name": "Lamp", "description": "Red.", "price": price,
-        "received": 5, "available": 3, "held": 2, "shipped": 0,
-    }]);
-    frozen::<Item>(&["created", "received", "reserved", "shipped", "taken_back"])
+    let piles = json!({"sku": "A1", "received": 5, "available": 3, "held": 2, "shipped": 0});
+    let mut card = json!([
+        {"name": "Lamp", "description": "Red.", "price": price},
+        described,
+    ]);
+    for card in card.as_array_mut().unwrap() {
+        card.as_object_mut().unwrap().extend(piles.as_object().unwrap().clone());
+    }
+    let history = [
+        "created.2",
+        "described",
+        "priced",
+        "activated",
+        "retired",
+        "received",
+        "reserved",
+        "shipped",
+        "taken_back",
+    ];
+    frozen::<Item>(&history)
         .command::<inventory::Create>(samples(create), [()])
+        .command::<inventory::Describe>(samples(describe), [()])
+        .command::<inventory::SetPrice>(samples(json!([{"price": price}])), [()])
+        .command([inventory::Activate {}], [()])
+        .command([inventory::Retire {}], [()])
+        .command::<inventory::ShowPrices>(samples(json!([{}])), samples(prices))
         .command::<inventory::Receive>(samples(json!([{"quantity": 5}])), samples(stock.clone()))
         .command::<inventory::Reserve>(samples(reserve), samples(reservations))
         .command::<inventory::Release>(samples(order.clone()), [()])

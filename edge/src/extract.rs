@@ -100,6 +100,34 @@ impl Part for Staff {
     }
 }
 
+/// Whoever asks, known or not. A token that counts for nothing is still an error.
+#[derive(Debug)]
+pub(crate) struct AnyUser(Option<CurrentUser>);
+
+impl AnyUser {
+    /// Whether it is somebody who works in the shop.
+    pub(crate) fn is_staff(&self) -> bool {
+        self.0.as_ref().is_some_and(CurrentUser::works_here)
+    }
+}
+
+impl FromRequestParts<Edge> for AnyUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, ApiError> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(Self(None));
+        }
+        CurrentUser::from_request_parts(parts, edge).await.map(|user| Self(Some(user)))
+    }
+}
+
+impl Part for AnyUser {
+    fn describe(route: &mut Route) {
+        route.may_refuse(401, "UNAUTHORIZED");
+    }
+}
+
 /// A user who may change others' accounts.
 #[derive(Debug)]
 pub(crate) struct Admin(pub(crate) CurrentUser);

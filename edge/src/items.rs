@@ -1,108 +1,95 @@
-//! Items: what the shop sells, for everybody to find, and for staff to create and stock.
+//! Items: what the shop sells, for everybody to find.
 //!
-//! What staff just did is seen by whoever reads next: a change answers with the row that
-//! includes it.
+//! Drafts are for staff alone. How staff change items is in `catalogue`.
+
+use std::collections::BTreeMap;
 
 use actors::{
-    Money, Quantity,
-    inventory::{Create, Item, ItemCard, ItemId, Receive, Show, StockCard},
+    Currency, Money,
+    inventory::{
+        Category, Item, ItemCard, ItemId, ItemStatus, Priced, Show, ShowPrices, StockCard,
+    },
 };
-use axum::{
-    Json as Answer,
-    extract::State,
-    http::{HeaderName, StatusCode, header},
-};
+use axum::{Json as Answer, extract::State};
 use bus::{GetRow, JsonSchema, ListRows, Position, Selection};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     Edge,
-    api::{LOCATION, Resource, get, post},
-    body::Json,
+    api::{Resource, get},
     error::ApiError,
-    extract::{IdempotencyKey, PathId, Staff},
-    limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT, SEARCH_WORDS_MAX},
+    extract::{AnyUser, PathId},
+    limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT},
     observe::Trace,
-    position::{After, SEQ_HEADER, Seq},
+    position::After,
     query::Query,
+    search::{Sort, Wanted},
 };
 
 pub(crate) fn routes() -> Resource {
-    Resource::new("Items", "What the shop sells: for everybody to find, for staff to stock.")
+    Resource::new("Items", "What the shop sells, for everybody to find.")
         .with(
             get("/v1/items", list)
-                .says("listItems", "Find items", "Items that are sold, a page at a time.")
+                .says(
+                    "listItems",
+                    "Find items",
+                    "Items that are sold, a page at a time. Without any of the parameters but \
+                     `limit` and `cursor` all of them, by SKU. A search may be unavailable for \
+                     some seconds after a start.",
+                )
                 .query::<String>(
                     "search",
-                    "Words; each begins a word of the item's name or SKU. The first 8 count.",
+                    "Words; each begins a word of the item, and whole words and names count more. \
+                     The first 8 count.",
+                )
+                .query::<Category>("category", "Only items listed under it.")
+                .query::<Currency>("currency", "Only items sold in it.")
+                .query::<MinorUnits>("min_price", "At least so much, in minor units.")
+                .query::<MinorUnits>("max_price", "At most so much, in minor units.")
+                .query::<bool>("in_stock", "Whether there are pieces that can be bought.")
+                .query::<ItemStatus>("status", "`active` if it is not said; the others for staff.")
+                .query::<Sort>(
+                    "sort",
+                    "By relevance if words are searched for, and the newest first if not. A list \
+                     by relevance ends after 1,000 items.",
                 )
                 .paged()
                 .answers::<ItemsShown>(200, "A page."),
         )
         .with(
-            post("/v1/items", create)
-                .says("createItem", "Create an item", "For staff. It is sold from now on.")
-                .example(json!({
-                    "sku": "TEA", "name": "Green tea", "description": "100 g, loose.",
-                    "price": { "amount": 450, "currency": "EUR" },
-                }))
-                .answers::<ItemShown>(201, "The item.")
-                .headers(&[LOCATION, SEQ_HEADER])
-                .then("showItem", "sku", "$response.body#/sku")
-                .then("receiveStock", "sku", "$response.body#/sku")
-                .refuses(409, &["ALREADY_CREATED"]),
-        )
-        .with(
             get("/v1/items/{sku}", show)
-                .says("showItem", "Show an item", "What it is, and how many pieces there are.")
+                .says(
+                    "showItem",
+                    "Show an item",
+                    "What it is, and how many pieces there are. A draft is shown to staff alone.",
+                )
                 .answers::<ItemShown>(200, "The item.")
                 .refuses(404, &["NOT_FOUND"]),
         )
         .with(
-            post("/v1/items/{sku}/stock", receive)
-                .says("receiveStock", "Receive pieces of an item", "For staff.")
-                .example(json!({ "quantity": 5 }))
-                .answers::<ItemShown>(200, "The item, with these pieces.")
-                .headers(&[SEQ_HEADER])
-                .refuses(404, &["UNKNOWN_ITEM"])
-                .refuses(409, &["TOO_MUCH_STOCK"]),
+            get("/v1/items/{sku}/prices", prices)
+                .says("listPrices", "Show what an item cost", "Its last 100 prices.")
+                .answers::<PricesShown>(200, "The prices, the latest first.")
+                .refuses(404, &["NOT_FOUND"]),
         )
 }
 
-/// An item to be.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct CreateItem {
-    /// Its name for programs, and in its path.
-    sku: ItemId,
-    /// Its name for people.
-    #[schemars(schema_with = "actors::schema::name")]
-    name: String,
-    /// What it is, at length.
-    #[serde(default)]
-    #[schemars(schema_with = "actors::schema::description")]
-    description: String,
-    /// What one piece costs.
-    price: Money,
-}
-
-/// Pieces that came in.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ReceiveStock {
-    /// How many.
-    quantity: Quantity,
-}
+/// A price by itself.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+struct MinorUnits(#[expect(dead_code, reason = "only described")] u64);
 
 /// An item, as shown to everybody.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Item", example = json!({
     "sku": "TEA", "name": "Green tea", "description": "100 g, loose.",
     "price": { "amount": 450, "currency": "EUR" },
-    "received": 5, "available": 3, "held": 2, "shipped": 0,
+    "category": "tea", "attributes": { "origin": "Uji" },
+    "pictures": ["https://pictures.example/tea.jpg"], "status": "active",
+    "received": 5, "available": 3, "held": 2, "shipped": 0, "written_off": 0,
 }))]
-struct ItemShown {
+pub(crate) struct ItemShown {
     /// Its name for programs, and in its path.
     sku: String,
     /// Its name for people.
@@ -111,14 +98,23 @@ struct ItemShown {
     description: String,
     /// What one piece costs.
     price: Money,
-    /// All pieces that ever came in: available + held + shipped.
+    /// What it is listed under.
+    category: Option<Category>,
+    /// What else there is to say of it.
+    attributes: BTreeMap<String, String>,
+    /// Where its pictures are.
+    pictures: Vec<String>,
+    /// Whether it is sold.
+    status: ItemStatus,
+    /// All pieces that ever came in: available + held + shipped + written off.
     received: u64,
     /// Pieces that can be bought.
     available: u64,
     /// Pieces that are held for orders.
     held: u64,
-    /// Pieces that left the house.
+    /// Pieces that left the house and did not come back.
     shipped: u64,
+    /// Pieces that came back and cannot be sold again.
     written_off: u64,
 }
 
@@ -132,44 +128,27 @@ struct ItemsShown {
     next: Option<String>,
 }
 
-/// `POST /v1/items`, for staff: 201 with the item; 409 `ALREADY_CREATED`.
-async fn create(
-    State(edge): State<Edge>,
-    trace: Trace,
-    Staff(user): Staff,
-    key: IdempotencyKey,
-    Json(body): Json<CreateItem>,
-) -> Result<(StatusCode, Seq, [(HeaderName, String); 1], Answer<ItemShown>), ApiError> {
-    let CreateItem { sku, name, description, price } = body;
-    let asked = edge.bus().actor(&sku).ask(Create { name, description, price });
-    let asked = key.put_on(asked, user.id.as_str());
-    let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
-    let (_, position) = asked.positioned().await?;
-    let item = item_after(&edge, &sku, &position, &trace).await?;
-    let location = [(header::LOCATION, format!("/v1/items/{sku}"))];
-    Ok((StatusCode::CREATED, Seq(position), location, Answer(item)))
+/// A price, and since when.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PastPrice")]
+struct PriceShown {
+    /// What one piece cost.
+    price: Money,
+    /// From when on, if that was recorded.
+    since: Option<String>,
 }
 
-/// `POST /v1/items/{sku}/stock`, for staff: 200 with the item; 404 for one never created.
-async fn receive(
-    State(edge): State<Edge>,
-    trace: Trace,
-    Staff(user): Staff,
-    PathId(sku): PathId<Item>,
-    key: IdempotencyKey,
-    Json(ReceiveStock { quantity }): Json<ReceiveStock>,
-) -> Result<(Seq, Answer<ItemShown>), ApiError> {
-    let asked = edge.bus().actor(&sku).ask(Receive { quantity });
-    let asked = key.put_on(asked, user.id.as_str());
-    let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
-    let (_, position) = asked.positioned().await?;
-    let item = item_after(&edge, &sku, &position, &trace).await?;
-    Ok((Seq(position), Answer(item)))
+/// What an item cost.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Prices")]
+struct PricesShown {
+    /// The latest first.
+    prices: Vec<PriceShown>,
 }
 
 /// The item including the commit at `position`: its row, or what the actor itself says if the
 /// rows do not come.
-async fn item_after(
+pub(crate) async fn item_after(
     edge: &Edge,
     sku: &ItemId,
     position: &Position,
@@ -186,33 +165,71 @@ async fn item_after(
 /// `GET /v1/items/{sku}`: the item, or 404.
 async fn show(
     State(edge): State<Edge>,
+    user: AnyUser,
     after: After,
     PathId(sku): PathId<Item>,
 ) -> Result<Answer<ItemShown>, ApiError> {
-    let row = edge.bus().rows::<ItemCard>().get(sku.as_str());
-    match after.of::<Item>().fold(row, GetRow::after).await? {
-        Some(card) if card.is_created() => Ok(Answer(card.into())),
-        // Asked for by an order, but never created: there is no such item.
-        Some(_) | None => Err(ApiError::not_found(format!("there is no item `{sku}`"))),
-    }
+    Ok(Answer(visible(&edge, &user, &after, &sku).await?.into()))
 }
 
-/// `GET /v1/items?search=&limit=&cursor=`: a page of items; each word of `search` begins a word
-/// of the item's name or SKU.
+/// `GET /v1/items/{sku}/prices`: what the item cost, the latest price first.
+async fn prices(
+    State(edge): State<Edge>,
+    user: AnyUser,
+    trace: Trace,
+    after: After,
+    PathId(sku): PathId<Item>,
+) -> Result<Answer<PricesShown>, ApiError> {
+    visible(&edge, &user, &after, &sku).await?;
+    let prices = edge.bus().actor(&sku).ask(ShowPrices {}).trace(trace.as_str()).await?;
+    let shown =
+        |Priced { price, since }| PriceShown { price, since: since.map(|at| at.to_string()) };
+    Ok(Answer(PricesShown { prices: prices.into_iter().map(shown).collect() }))
+}
+
+/// The item, if this user may see it.
+async fn visible(
+    edge: &Edge,
+    user: &AnyUser,
+    after: &After,
+    sku: &ItemId,
+) -> Result<ItemCard, ApiError> {
+    let row = edge.bus().rows::<ItemCard>().get(sku.as_str());
+    let card = after.of::<Item>().fold(row, GetRow::after).await?;
+    // One that was asked for by an order, but never created, is no item.
+    let card = card.filter(ItemCard::is_created);
+    card.filter(|card| card.status != ItemStatus::Draft || user.is_staff())
+        .ok_or_else(|| ApiError::not_found(format!("there is no item `{sku}`")))
+}
+
+/// `GET /v1/items`: a page of items that are sold. Without more than `limit` and `cursor` all of
+/// them, by SKU; with any of `search`, `category`, `currency`, `min_price`, `max_price`,
+/// `in_stock`, `sort` and, for staff, `status` those that are wanted, in that order.
 async fn list(
     State(edge): State<Edge>,
+    user: AnyUser,
     after: After,
     mut query: Query,
 ) -> Result<Answer<ItemsShown>, ApiError> {
-    let mut selection =
-        Selection::all().limit(query.take_limit(PAGE_ROWS_DEFAULT)?).from(query.take("cursor"));
-    let search = query.take("search").unwrap_or_default();
-    query.nothing_else()?;
-    for word in actors::inventory::words(&search).take(SEARCH_WORDS_MAX) {
-        selection = selection.prefix("word", &word);
+    if query.has_only(&["limit", "cursor"]) {
+        return list_all(&edge, &after, query).await;
     }
-    // What was only asked for is in no list, so that a page is as long as it can be.
-    let selection = selection.matching("created", "yes");
+    let wanted = Wanted::take_from(&mut query, user.is_staff())?;
+    query.nothing_else()?;
+    let page = edge.search().find(edge.bus(), wanted, after.of::<Item>()).await?;
+    let items = page.items.into_iter().map(ItemShown::from).collect();
+    Ok(Answer(ItemsShown { items, next: page.next }))
+}
+
+/// From the rows, which are there also while the search is not.
+async fn list_all(
+    edge: &Edge,
+    after: &After,
+    mut query: Query,
+) -> Result<Answer<ItemsShown>, ApiError> {
+    let selection =
+        Selection::all().limit(query.take_limit(PAGE_ROWS_DEFAULT)?).from(query.take("cursor"));
+    let selection = selection.matching("status", ItemStatus::Active.name());
     let rows = edge.bus().rows::<ItemCard>().list(selection);
     let page = after.of::<Item>().fold(rows, ListRows::after).await?;
     let items = page.rows.into_iter().map(ItemShown::from).collect();
@@ -226,6 +243,10 @@ impl From<ItemCard> for ItemShown {
             name: card.name,
             description: card.description,
             price: card.price,
+            category: card.category,
+            attributes: card.attributes,
+            pictures: card.pictures,
+            status: card.status,
             received: card.received,
             available: card.available,
             held: card.held,
@@ -242,6 +263,10 @@ impl From<StockCard> for ItemShown {
             name: stock.name,
             description: stock.description,
             price: stock.price,
+            category: stock.category,
+            attributes: stock.attributes,
+            pictures: stock.pictures,
+            status: stock.status,
             received: stock.received,
             available: stock.available,
             held: stock.held,

@@ -24,10 +24,12 @@ mod observe;
 mod position;
 mod prefer;
 mod query;
+mod search;
 
 mod accounts;
 mod api;
 mod carts;
+mod catalogue;
 mod events;
 mod fulfilment;
 mod health;
@@ -65,6 +67,7 @@ use crate::{
     logins::Logins,
     passwords::Passwords,
     refresh::RefreshKey,
+    search::Search,
     streams::Streams,
     throttle::Throttle,
     tokens::Tokens,
@@ -102,6 +105,7 @@ struct Shared {
     passwords: Passwords,
     trusted_proxies: Vec<IpAddr>,
     readiness: Readiness,
+    search: Search,
     streams: Streams,
     stopping: CancellationToken,
 }
@@ -131,6 +135,7 @@ impl Edge {
             passwords: Passwords::new(),
             trusted_proxies: config.trusted_proxies.clone(),
             readiness: Readiness::default(),
+            search: Search::new(),
             streams: Streams::default(),
             stopping: CancellationToken::new(),
         };
@@ -181,6 +186,10 @@ impl Edge {
 
     fn readiness(&self) -> &Readiness {
         &self.shared.readiness
+    }
+
+    fn search(&self) -> &Search {
+        &self.shared.search
     }
 
     fn streams(&self) -> &Streams {

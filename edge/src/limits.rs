@@ -72,6 +72,32 @@ pub(crate) const PAGE_ROWS_DEFAULT: usize = 50;
 /// Words of one search: more would only narrow what is empty already.
 pub(crate) const SEARCH_WORDS_MAX: usize = 8;
 
+/// Searches at the same time: each takes a core for some milliseconds.
+pub(crate) const SEARCHES_MAX: usize = 4;
+
+/// Searches waiting for their turn: a second's worth.
+pub(crate) const SEARCHES_WAITING_MAX: usize = 256;
+
+/// How many items a list by relevance shows, over all its pages: who wants more searches better.
+pub(crate) const SEARCH_DEPTH_MAX: usize = 1_000;
+
+/// How long a search waits for the index to be made, or to have what was just written.
+pub(crate) const SEARCH_WAIT: Duration = Duration::from_secs(5);
+
+/// Memory of the indexing thread, in bytes, before it writes a segment. The least there can be
+/// is 15 MB.
+pub(crate) const INDEX_BYTES: usize = 32 * 1024 * 1024;
+
+/// At most so often changes are brought into the index: each time costs milliseconds, and
+/// whoever waits for what he wrote waits no longer than this.
+pub(crate) const INDEX_EVERY: Duration = Duration::from_millis(100);
+
+/// Commits folded before those who wait are told.
+pub(crate) const INDEX_COMMITS_AT_ONCE: usize = 256;
+
+/// After a fault, how long until the index is kept again.
+pub(crate) const INDEX_RETRY_AFTER: Duration = Duration::from_millis(500);
+
 /// How long what is known of a session counts: so long a log-out can be overlooked elsewhere.
 pub(crate) const SESSION_FRESH_FOR: Duration = Duration::from_secs(5);
 

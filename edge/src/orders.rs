@@ -64,7 +64,7 @@ fn place_route() -> Route {
         .headers(&[LOCATION, SEQ_HEADER, APPLIED_HEADER, RETRY_AFTER])
         .then("showOrder", "id", "$response.body#/id")
         .refuses(400, &["INVALID", "EMPTY", "TOO_MANY_LINES", "LINE_REPEATED"])
-        .refuses(422, &["UNKNOWN_SKU", "CURRENCY_MISMATCH"])
+        .refuses(422, &["UNKNOWN_SKU", "CURRENCY_MISMATCH", "RETIRED"])
 }
 
 /// An order, as shown to its buyer.

@@ -7,7 +7,7 @@
 use actors::{
     Currency, Money, Quantity,
     carts::CheckOut,
-    inventory::{Item, ItemCard, ItemError, ItemId, Show as ShowItem},
+    inventory::{Item, ItemCard, ItemError, ItemId, ItemStatus, Show as ShowItem},
     orders::{
         LINES_MAX, Order, OrderCard, OrderError, OrderId, OrderLine, OrderStatus, Place, Show,
     },
@@ -189,20 +189,26 @@ impl Placing {
         currency: Currency,
     ) -> Result<(), ApiError> {
         let row = self.edge.bus().rows::<ItemCard>().get(sku.as_str()).timeout(ROW_TIMEOUT);
-        let price = match row.await {
-            Ok(Some(card)) if card.is_created() => card.price,
+        let unknown = || {
+            let message = format!("there is no item `{sku}`");
+            unprocessable("UNKNOWN_SKU", message, index)
+        };
+        let (status, price) = match row.await {
+            Ok(Some(card)) if card.is_created() => (card.status, card.price),
             // The rows may be behind, or not be there at all; the item itself knows.
             _ => match self.edge.bus().actor::<Item>(sku).ask(ShowItem {}).await {
-                Ok(stock) => stock.price,
-                Err(AskError::Refused(ItemError::UnknownItem)) => {
-                    let message = format!("there is no item `{sku}`");
-                    return Err(unprocessable("UNKNOWN_SKU", message, index));
-                }
+                Ok(stock) => (stock.status, stock.price),
+                Err(AskError::Refused(ItemError::UnknownItem)) => return Err(unknown()),
                 Err(error) => return Err(error.into()),
             },
         };
-        if price.currency == currency {
-            return Ok(());
+        match status {
+            ItemStatus::Draft => return Err(unknown()),
+            ItemStatus::Retired => {
+                return Err(unprocessable("RETIRED", format!("`{sku}` is sold no longer"), index));
+            }
+            ItemStatus::Active if price.currency == currency => return Ok(()),
+            ItemStatus::Active => {}
         }
         let message = format!("`{sku}` is sold in {}, not in {currency}", price.currency);
         Err(unprocessable("CURRENCY_MISMATCH", message, index))

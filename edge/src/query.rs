@@ -40,6 +40,11 @@ impl Part for Query {
 }
 
 impl Query {
+    /// Whether nothing but these was asked for.
+    pub(crate) fn has_only(&self, names: &[&str]) -> bool {
+        self.0.keys().all(|name| names.contains(&name.as_str()))
+    }
+
     /// Takes the parameter `name` out, if it was given.
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)

@@ -165,8 +165,7 @@ impl Client {
     pub(crate) async fn stock_the_shelves(&mut self) {
         for (sku, pieces, price) in ITEMS {
             let item = item(sku);
-            let (name, description) = (format!("Item {sku}"), String::new());
-            let create = Create { name, description, price: eur(price) };
+            let create = Create::new(format!("Item {sku}"), eur(price));
             drop(self.ask(&item, &create).await);
             drop(self.ask(&item, &Receive { quantity: quantity(pieces) }).await);
         }

@@ -9,8 +9,9 @@ use bus::{Actor, Context, Handle, Id};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Create, ItemError, ItemEvent, LackReason, Lapse, Receive, Release, Reservation, Reserve, Ship,
-    Show, Stock, StockCard, Take, TakeBack, shipments::Shipments,
+    Activate, Create, Describe, ItemError, ItemEvent, LackReason, Lapse, Receive, Release,
+    Reservation, Reserve, Retire, SetPrice, Ship, Show, ShowPrices, Stock, StockCard, Take,
+    TakeBack, listing::Listing, shipments::Shipments,
 };
 use crate::{
     limits::{HOLD_TIME, RETURNS_MAX, STOCK_MAX},
@@ -31,14 +32,6 @@ pub struct Item {
     shipments: Shipments,
 }
 
-/// What a created item is sold as.
-#[derive(Debug, Serialize, Deserialize)]
-struct Listing {
-    name: String,
-    description: String,
-    price: Money,
-}
-
 /// What one order holds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Hold {
@@ -51,18 +44,29 @@ struct Hold {
 impl Actor for Item {
     const KIND: &'static str = "item";
     const TIMERS: bool = true;
-    /// 2: remembers what was shipped to whom.
-    const STATE: u32 = 2;
+    /// 2: remembers what was shipped to whom. 3: and how it is listed, and its prices.
+    const STATE: u32 = 3;
     type Event = ItemEvent;
     type Error = ItemError;
-    type Commands = (Create, Receive, Reserve, Take, Release, Lapse, Ship, TakeBack, Show);
+    type Commands = (
+        Create,
+        Describe,
+        SetPrice,
+        Activate,
+        Retire,
+        ShowPrices,
+        Receive,
+        Reserve,
+        Take,
+        Release,
+        Lapse,
+        Ship,
+        TakeBack,
+        Show,
+    );
 
     fn apply(&mut self, event: &ItemEvent) {
         match event {
-            ItemEvent::Created { name, description, price } => {
-                let (name, description) = (name.clone(), description.clone());
-                self.listing = Some(Listing { name, description, price: *price });
-            }
             ItemEvent::Reserved { order, quantity, unit_price } => {
                 let (quantity, unit_price) = (*quantity, *unit_price);
                 let hold = Hold { quantity, unit_price, is_taken: false };
@@ -81,8 +85,15 @@ impl Actor for Item {
             ItemEvent::TakenBack { order, quantity, number, .. } => {
                 self.shipments.take_back(order, *quantity, *number);
             }
-            ItemEvent::Received { .. } | ItemEvent::Lacked { .. } => {}
+            ItemEvent::Created { .. }
+            | ItemEvent::Described { .. }
+            | ItemEvent::Priced { .. }
+            | ItemEvent::Activated {}
+            | ItemEvent::Retired {}
+            | ItemEvent::Received { .. }
+            | ItemEvent::Lacked { .. } => {}
         }
+        Listing::apply(&mut self.listing, event);
         self.stock.apply(event);
     }
 }
@@ -112,13 +123,19 @@ impl Stock {
                 let pile = if *sellable { &mut self.available } else { &mut self.written_off };
                 *pile += u64::from(*quantity);
             }
-            ItemEvent::Created { .. } | ItemEvent::Lacked { .. } | ItemEvent::Taken { .. } => {}
+            ItemEvent::Created { .. }
+            | ItemEvent::Described { .. }
+            | ItemEvent::Priced { .. }
+            | ItemEvent::Activated {}
+            | ItemEvent::Retired {}
+            | ItemEvent::Lacked { .. }
+            | ItemEvent::Taken { .. } => {}
         }
     }
 }
 
 impl Item {
-    fn listing(&self) -> Result<&Listing, ItemError> {
+    pub(super) fn listing(&self) -> Result<&Listing, ItemError> {
         self.listing.as_ref().ok_or(ItemError::UnknownItem)
     }
 
@@ -139,29 +156,12 @@ impl Item {
 
     /// Whether `quantity` pieces can be had for `currency`: at what price, or why not.
     fn offer(&self, quantity: Quantity, currency: Currency) -> Result<Money, LackReason> {
-        let listing = self.listing.as_ref().ok_or(LackReason::UnknownItem)?;
-        if listing.price.currency != currency {
-            return Err(LackReason::OtherCurrency);
-        }
+        let price = self.listing.as_ref().ok_or(LackReason::UnknownItem)?.offer(currency)?;
         let available = self.stock.available;
         if available < u64::from(quantity) {
             return Err(LackReason::OutOfStock { available });
         }
-        Ok(listing.price)
-    }
-}
-
-impl Handle<Create> for Item {
-    const NAME: &'static str = "create";
-    type Reply = ();
-
-    fn handle(&self, command: Create, ctx: &mut Context<Self>) -> Result<(), ItemError> {
-        if self.listing.is_some() {
-            return Err(ItemError::AlreadyCreated);
-        }
-        let Create { name, description, price } = command;
-        ctx.emit(ItemEvent::Created { name, description, price });
-        Ok(())
+        Ok(price)
     }
 }
 
@@ -290,13 +290,17 @@ impl Handle<Show> for Item {
     type Reply = StockCard;
 
     fn handle(&self, _: Show, ctx: &mut Context<Self>) -> Result<StockCard, ItemError> {
-        let Listing { name, description, price } = self.listing()?;
+        let listing = self.listing()?;
         let Stock { received, available, held, shipped, written_off } = self.stock;
         Ok(StockCard {
             sku: ctx.id().clone(),
-            name: name.clone(),
-            description: description.clone(),
-            price: *price,
+            name: listing.name.clone(),
+            description: listing.description.clone(),
+            price: listing.price,
+            category: listing.category.clone(),
+            attributes: listing.attributes.clone(),
+            pictures: listing.pictures.clone(),
+            status: listing.status,
             received,
             available,
             held,

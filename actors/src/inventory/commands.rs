@@ -1,31 +1,16 @@
 //! What an item can be asked, what it answers, and why it says no.
 
+use std::collections::BTreeMap;
+
 use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ItemId, LackReason};
+use super::{Category, ItemId, ItemStatus, LackReason};
 use crate::{
     money::{Currency, Money},
-    name::{read_description, read_name},
     orders::OrderId,
     quantity::Quantity,
 };
-
-/// Be sold from now on. Replies nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Create {
-    /// What it is called: 1 to 200 characters.
-    #[serde(deserialize_with = "read_name")]
-    #[schemars(schema_with = "crate::schema::name")]
-    pub name: String,
-    /// What it is, at length: at most 5,000 characters.
-    #[serde(default, deserialize_with = "read_description")]
-    #[schemars(schema_with = "crate::schema::description")]
-    pub description: String,
-    /// What one piece costs.
-    pub price: Money,
-}
 
 /// So many pieces came in. Replies with the [`Stock`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -157,6 +142,18 @@ pub struct StockCard {
     pub description: String,
     /// What one piece costs.
     pub price: Money,
+    /// What it is listed under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Category>,
+    /// What else there is to say of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// Where its pictures are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<String>,
+    /// Whether it is sold.
+    #[serde(default, skip_serializing_if = "ItemStatus::is_active")]
+    pub status: ItemStatus,
     /// All that ever came in.
     pub received: u64,
     /// What can be reserved.

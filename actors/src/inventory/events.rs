@@ -1,14 +1,17 @@
 //! What can happen to an item. Stored for ever: names and fields stay.
 
+use std::collections::BTreeMap;
+
+use bus::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::LackReason;
+use super::{Category, ItemStatus, LackReason};
 use crate::{money::Money, orders::OrderId, quantity::Quantity};
 
 /// What can happen to an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ItemEvent {
-    /// It is sold from now on.
+    /// It is there from now on.
     #[serde(rename = "created")]
     Created {
         /// What it is called.
@@ -17,7 +20,50 @@ pub enum ItemEvent {
         description: String,
         /// What one piece costs.
         price: Money,
+        /// What it is listed under.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        category: Option<Category>,
+        /// What else there is to say of it.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        attributes: BTreeMap<String, String>,
+        /// Where its pictures are.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pictures: Vec<String>,
+        /// Whether it is sold at once.
+        #[serde(default, skip_serializing_if = "ItemStatus::is_active")]
+        status: ItemStatus,
+        /// When; earlier ones do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
     },
+    /// It is described anew.
+    #[serde(rename = "described")]
+    Described {
+        /// What it is called.
+        name: String,
+        /// What it is.
+        description: String,
+        /// What it is listed under.
+        category: Option<Category>,
+        /// What else there is to say of it.
+        attributes: BTreeMap<String, String>,
+        /// Where its pictures are.
+        pictures: Vec<String>,
+    },
+    /// It costs something else.
+    #[serde(rename = "priced")]
+    Priced {
+        /// What one piece costs.
+        price: Money,
+        /// From when on.
+        at: Timestamp,
+    },
+    /// It is sold, as a draft or again.
+    #[serde(rename = "activated")]
+    Activated {},
+    /// It is sold no longer.
+    #[serde(rename = "retired")]
+    Retired {},
     /// Pieces came in.
     #[serde(rename = "received")]
     Received {

@@ -12,6 +12,10 @@ pub enum LackReason {
     #[serde(rename = "unknown_item")]
     #[error("there is no such item")]
     UnknownItem,
+    /// It is sold no longer.
+    #[serde(rename = "retired")]
+    #[error("it is sold no longer")]
+    Retired,
     /// There are too few.
     #[serde(rename = "out_of_stock")]
     #[error("only {available} available")]

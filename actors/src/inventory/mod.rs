@@ -1,7 +1,7 @@
 //! Inventory: what the shop sells, and how much of it there is.
 //!
 //! ```text
-//! item:   unknown ── create ──▶ created (receive)
+//! item:   unknown ── create ──▶ draft ── activate ──▶ active ── retire ──▶ retired (and back)
 //! pieces: received ──▶ available ── reserve ──▶ held ── ship ──▶ shipped ── take_back ──▶ written off
 //!                        ▲  ▲────── release ──────┘                          │
 //!                        └──────────────────── take_back ────────────────────┘
@@ -12,9 +12,12 @@
 //! downstream must act on it.
 
 mod actor;
+mod catalogue;
+mod catalogue_commands;
 mod commands;
 mod events;
 mod lack;
+mod listing;
 mod projection;
 mod shipments;
 #[cfg(test)]
@@ -22,9 +25,11 @@ mod stock_tests;
 
 pub use self::{
     actor::{Item, ItemId},
+    catalogue::{Category, InvalidCategory, ItemStatus},
+    catalogue_commands::{Activate, Create, Describe, Priced, Retire, SetPrice, ShowPrices},
     commands::{
-        Create, ItemError, Lapse, Receive, Release, Reservation, Reserve, Ship, Show, Stock,
-        StockCard, Take, TakeBack,
+        ItemError, Lapse, Receive, Release, Reservation, Reserve, Ship, Show, Stock, StockCard,
+        Take, TakeBack,
     },
     events::ItemEvent,
     lack::LackReason,

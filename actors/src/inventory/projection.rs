@@ -3,12 +3,12 @@
 //! A row stands for a SKU something happened to; one that was only asked for, by an order, and
 //! never created, is in no list, and [`ItemCard::is_created`] tells it from the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bus::{Fold, IndexEntry, JsonSchema, Projection, Recorded};
+use bus::{Fold, IndexEntry, JsonSchema, Projection, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Item, ItemEvent, Stock};
+use super::{Category, Item, ItemEvent, ItemStatus, Stock};
 use crate::{
     limits::{WORD_CHARS_MAX, WORDS_MAX},
     money::Money,
@@ -25,6 +25,24 @@ pub struct ItemCard {
     pub description: String,
     /// What one piece costs.
     pub price: Money,
+    /// What it is listed under.
+    #[serde(default)]
+    pub category: Option<Category>,
+    /// What else there is to say of it.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+    /// Where its pictures are.
+    #[serde(default)]
+    pub pictures: Vec<String>,
+    /// Whether it is sold.
+    #[serde(default)]
+    pub status: ItemStatus,
+    /// When it was created.
+    #[serde(default)]
+    pub created_at: Timestamp,
+    /// The sequence of the last commit that is in it.
+    #[serde(default)]
+    pub version: u64,
     /// All that ever came in.
     pub received: u64,
     /// What can be reserved.
@@ -44,6 +62,21 @@ impl ItemCard {
     #[must_use]
     pub fn is_created(&self) -> bool {
         self.created
+    }
+
+    fn describe(
+        &mut self,
+        name: &str,
+        description: &str,
+        category: Option<&Category>,
+        attributes: &BTreeMap<String, String>,
+        pictures: &[String],
+    ) {
+        name.clone_into(&mut self.name);
+        description.clone_into(&mut self.description);
+        self.category = category.cloned();
+        self.attributes.clone_from(attributes);
+        self.pictures = pictures.to_vec();
     }
 
     fn move_stock(&mut self, event: &ItemEvent) {
@@ -71,8 +104,8 @@ fn cut(word: &str) -> String {
 
 impl Projection for ItemCard {
     const NAME: &'static str = "items";
-    /// 2: created items are listed as such.
-    const VERSION: u32 = 2;
+    /// 2: created items are listed as such. 3: and by their status; they know their version.
+    const VERSION: u32 = 3;
 
     fn index(&self) -> Vec<IndexEntry> {
         if !self.created {
@@ -86,7 +119,10 @@ impl Projection for ItemCard {
             .filter(|word| seen.insert(word.clone()))
             .take(WORDS_MAX)
             .map(|word| IndexEntry::new("word", word))
-            .chain([IndexEntry::new("created", "yes")])
+            .chain([
+                IndexEntry::new("created", "yes"),
+                IndexEntry::new("status", self.status.name()),
+            ])
             .collect()
     }
 }
@@ -94,13 +130,30 @@ impl Projection for ItemCard {
 impl Fold<Item> for ItemCard {
     fn fold(&mut self, _: &str, item: &Recorded<Item>) {
         item.id.as_str().clone_into(&mut self.sku);
+        self.version = item.commit.position.sequence;
         match &item.event {
-            ItemEvent::Created { name, description, price } => {
-                self.name.clone_from(name);
-                self.description.clone_from(description);
+            ItemEvent::Created {
+                name,
+                description,
+                price,
+                category,
+                attributes,
+                pictures,
+                status,
+                ..
+            } => {
+                self.describe(name, description, category.as_ref(), attributes, pictures);
                 self.price = *price;
+                self.status = *status;
+                self.created_at = item.commit.at;
                 self.created = true;
             }
+            ItemEvent::Described { name, description, category, attributes, pictures } => {
+                self.describe(name, description, category.as_ref(), attributes, pictures);
+            }
+            ItemEvent::Priced { price, .. } => self.price = *price,
+            ItemEvent::Activated {} => self.status = ItemStatus::Active,
+            ItemEvent::Retired {} => self.status = ItemStatus::Retired,
             event @ (ItemEvent::Received { .. }
             | ItemEvent::Reserved { .. }
             | ItemEvent::Lacked { .. }
@@ -129,12 +182,13 @@ mod tests {
     }
 
     fn created(name: &str) -> ItemEvent {
-        ItemEvent::Created { name: name.to_owned(), description: String::new(), price: eur(250) }
+        crate::inventory::stock_tests::created_as(name)
     }
 
     fn entries(words: &[&str]) -> Vec<IndexEntry> {
         let words = words.iter().map(|word| IndexEntry::new("word", *word));
-        words.chain([IndexEntry::new("created", "yes")]).collect()
+        let status = [IndexEntry::new("created", "yes"), IndexEntry::new("status", "active")];
+        words.chain(status).collect()
     }
 
     #[test]
@@ -160,7 +214,7 @@ mod tests {
         let card = card_of([created("Red LAMP, größer")]);
         assert_eq!(card.index(), entries(&["lamp-7", "lamp", "7", "red", "größer"]));
         let many: String = (0..100).map(|n| format!("w{n} ")).collect();
-        assert_eq!(card_of([created(&many)]).index().len(), WORDS_MAX + 1);
+        assert_eq!(card_of([created(&many)]).index().len(), WORDS_MAX + 2);
     }
 
     #[test]

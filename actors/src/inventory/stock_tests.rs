@@ -3,21 +3,24 @@
 use std::{collections::BTreeMap, fmt::Debug};
 
 use bus::{
-    Actor, Wire,
+    Actor, Timestamp, Wire,
     testing::{Outcome, given},
 };
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
 use super::{
-    Create, Item, ItemError, ItemEvent, ItemId, LackReason, Lapse, Receive, Release, Reservation,
-    Reserve, Ship, Show, Stock, StockCard, Take, TakeBack,
+    Activate, Create, Describe, Item, ItemError, ItemEvent, ItemId, ItemStatus, LackReason, Lapse,
+    Priced, Receive, Release, Reservation, Reserve, Retire, SetPrice, Ship, Show, ShowPrices,
+    Stock, StockCard, Take, TakeBack,
 };
 use crate::{
-    limits::{HOLD_TIME, RETURNS_MAX},
+    limits::{HOLD_TIME, PRICES_MAX, RETURNS_MAX},
     money::tests::{eur, usd},
     orders::OrderId,
     quantity::Quantity,
 };
+
+const NOW: Timestamp = Timestamp::from_millis(5_000);
 
 fn pieces(number: u32) -> Quantity {
     Quantity::new(number).expect("a quantity")
@@ -28,12 +31,22 @@ fn order(id: &str) -> OrderId {
 }
 
 fn create() -> Create {
-    Create { name: "Lamp".to_owned(), description: "Red.".to_owned(), price: eur(250) }
+    Create { description: "Red.".to_owned(), ..Create::new("Lamp".to_owned(), eur(250)) }
 }
 
 fn created() -> ItemEvent {
-    let Create { name, description, price } = create();
-    ItemEvent::Created { name, description, price }
+    created_by(create())
+}
+
+fn created_by(command: Create) -> ItemEvent {
+    let Create { name, description, price, category, attributes, pictures, status } = command;
+    let at = Some(NOW);
+    ItemEvent::Created { name, description, price, category, attributes, pictures, status, at }
+}
+
+/// What creating an item of this name leaves.
+pub(super) fn created_as(name: &str) -> ItemEvent {
+    created_by(Create { name: name.to_owned(), description: String::new(), ..create() })
 }
 
 fn received(number: u32) -> ItemEvent {
@@ -90,7 +103,7 @@ fn held(number: u32) -> Reservation {
 
 #[test]
 fn an_item_is_created_once() {
-    given::<Item>([]).when(create()).replies(()).then([created()]);
+    given::<Item>([]).at(NOW).when(create()).replies(()).then([created()]);
     given::<Item>([created()]).when(create()).refuses(ItemError::AlreadyCreated);
 }
 
@@ -104,9 +117,8 @@ fn a_name_or_description_that_cannot_be_shown_is_malformed() {
     for bad in ["a\u{0}b", &"x".repeat(5_001)] {
         given::<Item>([]).when(described(bad)).is_malformed("a description has at most");
     }
-    let Create { name, description, price } = described("Two\nlines.");
-    let created = ItemEvent::Created { name, description, price };
-    given::<Item>([]).when(described("Two\nlines.")).replies(()).then([created]);
+    let created = created_by(described("Two\nlines."));
+    given::<Item>([]).at(NOW).when(described("Two\nlines.")).replies(()).then([created]);
     given::<Item>([]).when(Create { price: eur(-1), ..create() }).is_malformed("an amount is 0");
 }
 
@@ -287,12 +299,93 @@ fn an_order_sends_back_only_so_often() {
 }
 
 #[test]
+fn what_an_item_is_called_and_costs_changes() {
+    let Create { name, description, category, attributes, pictures, .. } = create();
+    let same = Describe { name, description, category, attributes, pictures };
+    given::<Item>([created()]).when(same.clone()).replies(()).then([]);
+    let other = Describe {
+        category: Some("lamps".parse().expect("a category")),
+        attributes: [("colour".to_owned(), "red".to_owned())].into(),
+        pictures: vec!["https://a.example/lamp.jpg".to_owned()],
+        ..same
+    };
+    let Describe { name, description, category, attributes, pictures } = other.clone();
+    let described = ItemEvent::Described { name, description, category, attributes, pictures };
+    given::<Item>([created()]).when(other.clone()).replies(()).then([described]);
+    given::<Item>([]).when(other.clone()).refuses(ItemError::UnknownItem);
+    let bad = Describe { pictures: vec!["http://a.example/".to_owned()], ..other.clone() };
+    given::<Item>([created()]).when(bad).is_malformed("https URL");
+    let bad = Describe { attributes: [("a".to_owned(), String::new())].into(), ..other };
+    given::<Item>([created()]).when(bad).is_malformed("attributes");
+
+    given::<Item>([created()]).when(SetPrice { price: eur(250) }).replies(()).then([]);
+    given::<Item>([created()])
+        .at(NOW)
+        .when(SetPrice { price: eur(300) })
+        .replies(())
+        .then([ItemEvent::Priced { price: eur(300), at: NOW }]);
+    given::<Item>([]).when(SetPrice { price: eur(1) }).refuses(ItemError::UnknownItem);
+}
+
+#[test]
+fn an_item_remembers_its_latest_prices_and_orders_pay_the_last() {
+    let priced = |amount| ItemEvent::Priced { price: eur(amount), at: NOW };
+    let price = |amount| Priced { price: eur(amount), since: Some(NOW) };
+    given::<Item>([created(), priced(300)])
+        .when(ShowPrices {})
+        .replies(vec![price(300), price(250)])
+        .then([]);
+    let past = [created(), received(5), priced(300)];
+    given::<Item>(past).when(reserve("o-1", 1)).then([ItemEvent::Reserved {
+        order: order("o-1"),
+        quantity: pieces(1),
+        unit_price: eur(300),
+    }]);
+    let count = i64::try_from(PRICES_MAX).expect("few");
+    let latest = (0..count).rev().map(|n| price(1_000 + n)).collect();
+    given::<Item>([created()].into_iter().chain((0..count).map(|n| priced(1_000 + n))))
+        .when(ShowPrices {})
+        .replies(latest)
+        .then([]);
+}
+
+#[test]
+fn only_an_active_item_is_sold() {
+    let draft = created_by(Create { status: ItemStatus::Draft, ..create() });
+    given::<Item>([draft.clone(), received(5)]).when(reserve("o-1", 1)).then([lacked(
+        "o-1",
+        1,
+        LackReason::UnknownItem,
+    )]);
+    let active = [draft.clone(), received(5), ItemEvent::Activated {}];
+    given::<Item>(active.clone()).when(reserve("o-1", 1)).then([reserved("o-1", 1)]);
+    given::<Item>(active).when(Activate {}).replies(()).then([]);
+    given::<Item>([draft]).when(Activate {}).replies(()).then([ItemEvent::Activated {}]);
+
+    given::<Item>([created()]).when(Retire {}).replies(()).then([ItemEvent::Retired {}]);
+    let retired = [created(), received(5), reserved("o-1", 2), ItemEvent::Retired {}];
+    given::<Item>(retired.clone()).when(reserve("o-2", 1)).then([lacked(
+        "o-2",
+        1,
+        LackReason::Retired,
+    )]);
+    given::<Item>(retired.clone()).when(Retire {}).replies(()).then([]);
+    given::<Item>(retired.clone()).when(ship("o-1")).then([shipped("o-1", 2)]);
+    given::<Item>(retired).when(Activate {}).replies(()).then([ItemEvent::Activated {}]);
+    given::<Item>([]).when(Retire {}).refuses(ItemError::UnknownItem);
+}
+
+#[test]
 fn an_item_shows_what_it_is() {
     let card = StockCard {
         sku: ItemId::parse("A1").expect("an id"),
         name: "Lamp".to_owned(),
         description: "Red.".to_owned(),
         price: eur(250),
+        category: None,
+        attributes: BTreeMap::new(),
+        pictures: Vec::new(),
+        status: ItemStatus::Active,
         received: 5,
         available: 3,
         held: 2,

@@ -116,6 +116,10 @@ pub(crate) fn on_item(item: &Recorded<Item>, then: &mut Then) {
             then.ask(order, &NoteLacking { sku: item.id.clone(), reason: *reason });
         }
         ItemEvent::Created { .. }
+        | ItemEvent::Described { .. }
+        | ItemEvent::Priced { .. }
+        | ItemEvent::Activated {}
+        | ItemEvent::Retired {}
         | ItemEvent::Received { .. }
         | ItemEvent::Taken { .. }
         | ItemEvent::Released { .. }

@@ -79,8 +79,7 @@ impl Shop {
     /// Sells an item and stocks it.
     pub(crate) async fn stock(&self, text: &str, number: u32, price: Money) {
         let item = self.bus.actor(&sku(text));
-        let (name, description) = (format!("Item {text}"), String::new());
-        item.ask(Create { name, description, price }).await.unwrap();
+        item.ask(Create::new(format!("Item {text}"), price)).await.unwrap();
         item.ask(Receive { quantity: pieces(number) }).await.unwrap();
     }
 

@@ -5,6 +5,7 @@ mod cold;
 mod durable;
 mod memory;
 mod projection;
+mod search;
 mod shop;
 mod soak;
 mod stored;
@@ -58,6 +59,7 @@ rows! {
     "projection" projection::projection;
     "checkout" shop::checkout;
     "edge" shop::edge;
+    "search" search::search;
     "stored" stored::stored;
     "soak" soak::soak;
 }

@@ -19,8 +19,8 @@ pub(crate) use self::{
 };
 
 use crate::{
-    accounts, carts, events, fulfilment, health, items, jwks, orders, people, returns, sessions,
-    users,
+    accounts, carts, catalogue, events, fulfilment, health, items, jwks, orders, people, returns,
+    sessions, users,
 };
 
 /// Where a new thing is.
@@ -37,6 +37,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         accounts::routes(),
         sessions::routes(),
         items::routes(),
+        catalogue::routes(),
         carts::routes(),
         orders::routes(),
         fulfilment::routes(),

@@ -38,6 +38,7 @@ const TABLE: &[Row] = &[
     ("GET", "/.well-known/jwks.json", NONE, [200; ASKERS]),
     ("GET", "/v1/items", NONE, [200; ASKERS]),
     ("GET", "/v1/items/{sku}", NONE, [200; ASKERS]),
+    ("GET", "/v1/items/{sku}/prices", NONE, [200; ASKERS]),
     ("POST", "/v1/users", registration, [201; ASKERS]),
     ("POST", "/v1/sessions", bad_password, [401; ASKERS]),
     ("POST", "/v1/sessions/refresh", |_| json!({ "refresh_token": "x" }), [401; ASKERS]),
@@ -80,6 +81,15 @@ const TABLE: &[Row] = &[
         |_| json!({ "reason": "used" }),
         [401, 403, 403, 409, 409],
     ),
+    ("PUT", "/v1/items/{sku}", |_| json!({ "name": "Thing" }), [401, 403, 403, 200, 200]),
+    (
+        "PUT",
+        "/v1/items/{sku}/price",
+        |_| json!({ "amount": 100, "currency": "EUR" }),
+        [401, 403, 403, 200, 200],
+    ),
+    ("POST", "/v1/items/{sku}/retirement", NONE, [401, 403, 403, 200, 200]),
+    ("POST", "/v1/items/{sku}/activation", NONE, [401, 403, 403, 200, 200]),
     // Admins'.
     ("GET", "/v1/users/{id}", NONE, [401, 403, 403, 403, 200]),
     (
