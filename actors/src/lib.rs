@@ -29,14 +29,17 @@ use bus::{Bus, Host};
 
 use self::{
     carts::{Cart, saga as ordering},
-    inventory::{Item, ItemCard},
+    inventory::{
+        Item, ItemCard,
+        import::{CarryOut, Import},
+    },
     notifications::{Notice, SendNotice, saga as notices},
     orders::{Order, OrderCard, saga as checkout},
     payments::{ChargeCard, Payment},
     users::{Email, User, saga as registration},
 };
 pub use self::{
-    money::{Currency, InvalidCurrency, Money, MoneyError},
+    money::{Currency, InvalidCurrency, InvalidMoney, Money, MoneyError},
     notifications::{InvalidMailer, MailLinks, Mailer, Outbox},
     payments::{Gateway, SimulatedGateway},
     quantity::{InvalidQuantity, Quantity},
@@ -75,7 +78,10 @@ pub fn host<G: Gateway>(bus: Bus, roles: &[Role], outside: Outside<G>) -> Host {
             .described::<Item>()
             .saga("checkout", checkout::on_item)
             .projection::<ItemCard, Item>()
-            .described_rows::<ItemCard>();
+            .described_rows::<ItemCard>()
+            .actor::<Import>()
+            .described::<Import>()
+            .effect(CarryOut);
     }
     if roles.contains(&Role::Cart) {
         host = host.actor::<Cart>().described::<Cart>().saga("ordering", ordering::on_cart);

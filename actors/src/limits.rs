@@ -51,6 +51,19 @@ pub const PICTURE_BYTES_MAX: usize = 500;
 /// Prices an item remembers, with the one that counts.
 pub const PRICES_MAX: usize = 100;
 
+/// Lines of one import.
+pub const IMPORT_LINES_MAX: u32 = 50_000;
+
+/// Chunks of one import: each is a commit.
+pub const IMPORT_CHUNKS_MAX: u32 = 1_000;
+
+/// Bad lines that an import reports one by one; the others it counts.
+pub const IMPORT_REPORT_MAX: usize = 1_000;
+
+/// Lines of an import that are carried out at the same time: enough to keep items busy, and few
+/// beside what customers do.
+pub const IMPORT_LINES_AT_ONCE: usize = 64;
+
 /// Longest mail address, in bytes: RFC 5321's longest path.
 pub const ADDRESS_BYTES_MAX: usize = 254;
 

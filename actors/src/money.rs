@@ -72,6 +72,44 @@ impl fmt::Display for Money {
     }
 }
 
+/// Why a text is no money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMoney {
+    /// Its currency is none.
+    #[error(transparent)]
+    Currency(#[from] InvalidCurrency),
+    /// Its number is no amount of this currency.
+    #[error("an amount is digits, and a point and further digits as its currency has them: 12.50")]
+    Amount,
+    /// More than any amount can be.
+    #[error("the amount is too large")]
+    TooLarge,
+}
+
+/// As people write it: `12.34 EUR`, `12 EUR`, `500 JPY`.
+impl FromStr for Money {
+    type Err = InvalidMoney;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMoney> {
+        let (number, currency) = text.trim().rsplit_once(' ').ok_or(InvalidMoney::Amount)?;
+        let currency: Currency = currency.parse()?;
+        let digits = currency.minor_digits() as usize;
+        let (major, minor) = number.split_once('.').unwrap_or((number, ""));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let has_point = number.contains('.');
+        let fits = minor.len() <= digits && has_point != minor.is_empty();
+        if major.is_empty() || !is_number(major) || !is_number(minor) || !fits {
+            return Err(InvalidMoney::Amount);
+        }
+        let amount: i64 =
+            format!("{major}{minor:0<digits$}").parse().map_err(|_| InvalidMoney::TooLarge)?;
+        if amount > AMOUNT_MAX {
+            return Err(InvalidMoney::TooLarge);
+        }
+        Ok(Self { amount, currency })
+    }
+}
+
 fn read_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let rule = "an amount is 0 to 1,000,000,000,000,000, in whole minor units";
     let amount = whole_number(deserializer, 0..=AMOUNT_MAX.unsigned_abs(), rule)?;
@@ -160,6 +198,25 @@ pub(crate) mod tests {
 
     fn pieces(number: u32) -> Quantity {
         Quantity::new(number).expect("a quantity")
+    }
+
+    #[test]
+    fn money_is_read_as_people_write_it() {
+        let read = |text: &str| text.parse::<Money>().map(|money| money.amount);
+        for (text, amount) in
+            [("12.34 EUR", 1_234), ("12.3 EUR", 1_230), ("12 EUR", 1_200), ("500 JPY", 500)]
+        {
+            assert_eq!(read(text), Ok(amount), "{text}");
+        }
+        for text in ["EUR", "1,5 EUR", "1.234 EUR", "1. EUR", ".5 EUR", "-1 EUR", "5.0 JPY", " EUR"]
+        {
+            assert_eq!(read(text), Err(InvalidMoney::Amount), "{text}");
+        }
+        assert_eq!(read("1 euro"), Err(InvalidMoney::Currency(InvalidCurrency)));
+        for text in ["10000000000000.01 EUR", "99999999999999999999 EUR"] {
+            assert_eq!(read(text), Err(InvalidMoney::TooLarge), "{text}");
+        }
+        assert_eq!(read(&eur(1_205).to_string()), Ok(1_205));
     }
 
     #[test]

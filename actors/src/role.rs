@@ -20,7 +20,7 @@ pub enum Role {
     Email,
     /// Users and their registration.
     User,
-    /// Items, their stock and their catalogue.
+    /// Items, their stock and their catalogue, and imports of many.
     Item,
     /// Carts, and the orders they become.
     Cart,

@@ -7,7 +7,10 @@
 
 use actors::{
     carts::{self, Cart},
-    inventory::{self, Item},
+    inventory::{
+        self, Item,
+        import::{self, Import},
+    },
     notifications::{self, Notice},
     orders::{self, Order},
     payments::{self, Payment},
@@ -186,6 +189,35 @@ fn carts_stay_as_they_are() {
         .command([carts::Clear {}], samples(views.clone()))
         .command::<carts::CheckOut>(samples(check_out), samples(views.clone()))
         .command([carts::Show {}], samples(views))
+        .check();
+}
+
+#[test]
+fn imports_stay_as_they_are() {
+    let price = json!({"amount": 250, "currency": "EUR"});
+    let bad = json!([{"line": 3, "message": "no"}]);
+    let begin = json!([{"digest": "d", "lines": 3, "chunks": 1, "bad": 1, "report": bad}]);
+    let lines = json!([
+        {"line": 2, "sku": "A1", "name": "Lamp", "description": "", "price": price},
+        {"line": 4, "sku": "A2", "name": "Lamp", "description": "Red.", "price": price,
+         "category": "lamps", "quantity": 5},
+    ]);
+    let add = json!([{"number": 0, "lines": lines}]);
+    let progress = |status: &str, missing: Value| {
+        json!({"status": status, "begun_at": 5, "lines": 3, "taken": 1, "bad": 1, "report": bad,
+               "missing": missing})
+    };
+    let all = json!([
+        progress("receiving", json!([0])),
+        progress("running", json!([])),
+        progress("done", json!([])),
+    ]);
+    let begun = json!([progress("receiving", json!([0]))]);
+    frozen::<Import>(&["begun", "added", "chunk_done"])
+        .command::<import::Begin>(samples(begin), samples(begun))
+        .command::<import::Add>(samples(add), [()])
+        .command::<import::NoteDone>(samples(json!([{"number": 0, "failed": bad}])), [()])
+        .command([import::ShowImport {}], samples(all))
         .check();
 }
 

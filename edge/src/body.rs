@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     api::{Part, Route},
     error::ApiError,
-    limits::{BODY_BYTES_MAX, BODY_DISCARD_MAX},
+    limits::{BODY_BYTES_MAX, BODY_DISCARD_MAX, IMPORT_BYTES_MAX},
 };
 
 /// A JSON body.
@@ -24,13 +24,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        if !is_json(&parts.headers) {
+        if !is_of_type(&parts.headers, "application/json") {
             discard(&parts.headers, body).await;
             let message = "the body must be JSON: Content-Type: application/json";
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(ApiError::new(status, "UNSUPPORTED_MEDIA_TYPE", message));
         }
-        read_json(&read(&parts.headers, body).await?).map(Self)
+        read_json(&read(&parts.headers, body, BODY_BYTES_MAX).await?).map(Self)
     }
 }
 
@@ -43,18 +43,46 @@ impl<T: DeserializeOwned + JsonSchema> Part for Json<T> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/json")
+/// A list as CSV, which may be longer than other bodies.
+#[derive(Debug)]
+pub(crate) struct Csv(pub(crate) Vec<u8>);
+
+impl<S: Sync> FromRequest<S> for Csv {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        if !is_of_type(&parts.headers, "text/csv") {
+            discard(&parts.headers, body).await;
+            let message = "the body must be CSV: Content-Type: text/csv";
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(ApiError::new(status, "UNSUPPORTED_MEDIA_TYPE", message));
+        }
+        read(&parts.headers, body, IMPORT_BYTES_MAX).await.map(Self)
+    }
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+impl Part for Csv {
+    fn describe(route: &mut Route) {
+        route.takes_text("text/csv");
+        route.may_refuse(400, "MALFORMED");
+        route.may_refuse(413, "TOO_LARGE");
+        route.may_refuse(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+}
+
+fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let said = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    said.eq_ignore_ascii_case(media_type)
+}
+
+async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
-        let message = format!("a body has at most {BODY_BYTES_MAX} bytes");
+        let message = format!("a body has at most {bytes_max} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message)
     };
-    if declared_length(headers).is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+    if declared_length(headers).is_some_and(|length| length > bytes_max as u64) {
         discard(headers, body).await;
         return Err(too_large());
     }
@@ -65,7 +93,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
             let message = format!("the body could not be read: {error}");
             ApiError::new(StatusCode::BAD_REQUEST, "MALFORMED", message)
         })?;
-        if bytes.len() + chunk.len() > BODY_BYTES_MAX {
+        if bytes.len() + chunk.len() > bytes_max {
             discard(headers, Body::from_stream(chunks)).await;
             return Err(too_large());
         }

@@ -33,6 +33,7 @@ mod catalogue;
 mod events;
 mod fulfilment;
 mod health;
+mod imports;
 mod items;
 mod jwks;
 mod orders;
@@ -51,6 +52,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc};
 use actors::users::LinkKey;
 use axum::{Router, middleware};
 use bus::Bus;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -64,6 +66,7 @@ pub use crate::{
 use crate::{
     health::Readiness,
     keys::{EmailKey, Keys},
+    limits::IMPORTS_MAX,
     logins::Logins,
     passwords::Passwords,
     refresh::RefreshKey,
@@ -104,6 +107,7 @@ struct Shared {
     resets: Throttle,
     passwords: Passwords,
     trusted_proxies: Vec<IpAddr>,
+    imports: Semaphore,
     readiness: Readiness,
     search: Search,
     streams: Streams,
@@ -134,6 +138,7 @@ impl Edge {
             resets: Throttle::new(),
             passwords: Passwords::new(),
             trusted_proxies: config.trusted_proxies.clone(),
+            imports: Semaphore::new(IMPORTS_MAX),
             readiness: Readiness::default(),
             search: Search::new(),
             streams: Streams::default(),
@@ -182,6 +187,11 @@ impl Edge {
 
     fn trusted_proxies(&self) -> &[IpAddr] {
         &self.shared.trusted_proxies
+    }
+
+    /// The places where imports are read.
+    fn imports(&self) -> &Semaphore {
+        &self.shared.imports
     }
 
     fn readiness(&self) -> &Readiness {

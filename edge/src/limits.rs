@@ -8,6 +8,18 @@ use std::time::Duration;
 /// Largest request body, in bytes: an order of fifty lines needs less than a tenth of it.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Largest list of an import, in bytes: ten thousand lines have some two million.
+pub(crate) const IMPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Imports read at the same time: each holds its list in memory several times.
+pub(crate) const IMPORTS_MAX: usize = 2;
+
+/// Lines of an import that are sent together, and carried out in one run.
+pub(crate) const IMPORT_CHUNK_LINES: usize = 100;
+
+/// About how many bytes they may have, so that they fit one commit.
+pub(crate) const IMPORT_CHUNK_BYTES: usize = 256 * 1024;
+
 /// How much of a body that is too large is read away, in bytes, so that a client still writing
 /// gets to read the answer instead of a reset connection.
 pub(crate) const BODY_DISCARD_MAX: usize = 8 * 1024 * 1024;

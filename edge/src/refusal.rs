@@ -5,7 +5,7 @@
 
 use actors::{
     carts::CartError,
-    inventory::ItemError,
+    inventory::{ItemError, import::ImportError},
     orders::OrderError,
     users::{EmailError, UserError},
 };
@@ -63,6 +63,21 @@ impl From<CartError> for ApiError {
             | CartError::OtherCurrency
             | CartError::TotalTooLarge
             | CartError::CartEmpty => Self::refused(StatusCode::CONFLICT, &refusal),
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(refusal: ImportError) -> Self {
+        match refusal {
+            ImportError::UnknownImport => Self::refused(StatusCode::NOT_FOUND, &refusal),
+            // Named by its key, so the key was used before.
+            ImportError::OtherList => {
+                let message = "this Idempotency-Key was used before, with another list";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "KEY_REUSED", message)
+            }
+            ImportError::TooLong => Self::refused(StatusCode::PAYLOAD_TOO_LARGE, &refusal),
+            ImportError::NoSuchChunk => Self::refused(StatusCode::CONFLICT, &refusal),
         }
     }
 }

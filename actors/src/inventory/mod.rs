@@ -16,6 +16,7 @@ mod catalogue;
 mod catalogue_commands;
 mod commands;
 mod events;
+pub mod import;
 mod lack;
 mod listing;
 mod projection;

@@ -173,7 +173,7 @@ fn sent(body: &Body, shapes: &mut Shapes) -> RequestBody {
     let mut content = Content::new(Some(shapes.taken(body.schema)));
     content.example.clone_from(&body.example);
     RequestBodyBuilder::new()
-        .content("application/json", content)
+        .content(body.media_type, content)
         .required(Some(Required::True))
         .build()
 }

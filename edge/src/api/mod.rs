@@ -19,8 +19,8 @@ pub(crate) use self::{
 };
 
 use crate::{
-    accounts, carts, catalogue, events, fulfilment, health, items, jwks, orders, people, returns,
-    sessions, users,
+    accounts, carts, catalogue, events, fulfilment, health, imports, items, jwks, orders, people,
+    returns, sessions, users,
 };
 
 /// Where a new thing is.
@@ -38,6 +38,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         sessions::routes(),
         items::routes(),
         catalogue::routes(),
+        imports::routes(),
         carts::routes(),
         orders::routes(),
         fulfilment::routes(),

@@ -89,7 +89,8 @@ fn one(html: &mut String, document: &Value, (path, method, operation): Listed<'_
             [place, text(&parameter["description"]), shape(&parameter["schema"])]
         }),
     );
-    let body = &operation["requestBody"]["content"]["application/json"];
+    let content = operation["requestBody"]["content"].as_object();
+    let body = content.and_then(|content| content.values().next()).unwrap_or(&Value::Null);
     if !body.is_null() {
         put(
             html,

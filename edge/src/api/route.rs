@@ -63,6 +63,7 @@ pub(crate) struct Parameter {
 /// What a client sends.
 #[derive(Debug)]
 pub(crate) struct Body {
+    pub(crate) media_type: &'static str,
     pub(crate) schema: SchemaOf,
     pub(crate) example: Option<Value>,
     /// Whether a value reads as one.
@@ -233,7 +234,16 @@ impl Route {
         let check = |value: &Value| {
             serde_json::from_value::<T>(value.clone()).map(drop).map_err(|error| error.to_string())
         };
-        self.body = Some(Body { schema: schema_of::<T>, example: None, check });
+        let (media_type, schema) = ("application/json", schema_of::<T> as SchemaOf);
+        self.body = Some(Body { media_type, schema, example: None, check });
+    }
+
+    /// The request has a body that is no JSON.
+    pub(crate) fn takes_text(&mut self, media_type: &'static str) {
+        self.takes_body::<String>();
+        if let Some(body) = &mut self.body {
+            body.media_type = media_type;
+        }
     }
 
     /// The request may have a header, or has a place in its path, for a `T`.

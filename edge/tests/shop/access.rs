@@ -22,6 +22,7 @@ type Row = (&'static str, &'static str, fn(&World) -> Value, [u16; ASKERS]);
 struct World {
     order: String,
     owner: String,
+    import: String,
     sku: String,
     /// New for every request.
     fresh: String,
@@ -90,6 +91,8 @@ const TABLE: &[Row] = &[
     ),
     ("POST", "/v1/items/{sku}/retirement", NONE, [401, 403, 403, 200, 200]),
     ("POST", "/v1/items/{sku}/activation", NONE, [401, 403, 403, 200, 200]),
+    ("POST", "/v1/imports", |_| json!(LIST), [401, 403, 403, 202, 202]),
+    ("GET", "/v1/imports/{id}", NONE, [401, 403, 403, 200, 200]),
     // Admins'.
     ("GET", "/v1/users/{id}", NONE, [401, 403, 403, 403, 200]),
     (
@@ -144,6 +147,9 @@ fn return_of_one(world: &World) -> Value {
 fn new_item(world: &World) -> Value {
     json!({ "sku": world.fresh, "name": "T", "price": { "amount": 1, "currency": "EUR" } })
 }
+
+/// What is no JSON is sent as CSV.
+const LIST: &str = "sku,name,price,currency\n";
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -203,6 +209,11 @@ async fn everybody_gets_exactly_what_the_table_says() {
     let delivery = format!("{shipments}/1/delivery");
     shop.ask(Method::POST, &delivery).token(&staff).send().await.expect(200);
     let mut world = World { order, owner, sku: "A1".to_owned(), fresh: String::new() };
+    let list = shop.ask(Method::POST, "/v1/imports").token(&staff);
+    let list = crate::shop::Ask(list.0.header("Content-Type", "text/csv").body(LIST));
+    let import = list.send().await.expect(202)["id"].as_str().expect("an id").to_owned();
+    let (sku, fresh_id) = ("A1".to_owned(), String::new());
+    let mut world = World { order, owner, import, sku, fresh: fresh_id };
     let askers = [
         ("nobody", None),
         ("another customer", Some(&other)),
@@ -221,9 +232,11 @@ async fn everybody_gets_exactly_what_the_table_says() {
                 ask = ask.token(token);
             }
             let body = body(&world);
-            if !body.is_null() {
-                ask.0 = ask.0.json(&body);
-            }
+            ask.0 = match body {
+                Value::Null => ask.0,
+                Value::String(list) => ask.0.header("Content-Type", "text/csv").body(list),
+                body => ask.0.json(&body),
+            };
             // The status alone: a stream of events has no end.
             let status = ask.0.send().await.expect("an answer").status().as_u16();
             if status != *expected {
@@ -238,5 +251,11 @@ impl World {
     fn fill(&self, path: &str) -> String {
         let id = if path.starts_with("/v1/orders") { &self.order } else { &self.owner };
         path.replace("{sku}", &self.sku).replace("{id}", id).replace("{number}", "1")
+        let id = match path {
+            path if path.starts_with("/v1/orders") => &self.order,
+            path if path.starts_with("/v1/imports") => &self.import,
+            _ => &self.owner,
+        };
+        path.replace("{sku}", &self.sku).replace("{id}", id)
     }
 }

@@ -14,6 +14,7 @@ mod connections;
 mod events;
 mod fulfilment;
 mod idempotency;
+mod importing;
 mod ordering;
 mod positions;
 mod race;
