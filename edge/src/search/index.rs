@@ -5,7 +5,8 @@ use std::ops::Bound;
 
 use actors::inventory::{ItemCard, words};
 use tantivy::{
-    Index, IndexReader, IndexWriter, Order, ReloadPolicy, Searcher, TantivyDocument, Term,
+    DocAddress, Index, IndexReader, IndexWriter, Order, ReloadPolicy, Searcher, TantivyDocument,
+    Term,
     collector::{
         TopDocs,
         sort_key::{SortBySimilarityScore, SortByStaticFastValue, SortByString},
@@ -28,6 +29,9 @@ const WHOLE: (f32, f32) = (4.0, 0.5);
 /// and always counts more.
 const BEGUN: (f32, f32) = (2.0, 0.1);
 
+/// How many characters of a word it takes to find it in a description.
+const BEGUN_CHARS_MIN: usize = 3;
+
 /// What was found, and where the next page begins.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -48,6 +52,8 @@ struct Fields {
     price: Field,
     in_stock: Field,
     created: Field,
+    /// Tells items apart that are equal otherwise.
+    tie: Field,
 }
 
 /// Finds. A cheap handle.
@@ -81,6 +87,7 @@ pub(super) fn open() -> tantivy::Result<(Writer, Finder)> {
         price: schema.add_u64_field("price", INDEXED | FAST),
         in_stock: schema.add_bool_field("in_stock", INDEXED),
         created: schema.add_u64_field("created", FAST),
+        tie: schema.add_u64_field("tie", FAST),
     };
     let index = Index::create_in_ram(schema.build());
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
@@ -96,9 +103,8 @@ impl Writer {
         self.writer.delete_term(Term::from_field_text(fields.sku, &card.sku));
         let mut document = TantivyDocument::default();
         document.add_text(fields.sku, &card.sku);
-        let whole_sku = card.sku.to_lowercase();
-        let name = std::iter::once(whole_sku).chain(words(&card.sku)).chain(words(&card.name));
-        document.add_text(fields.name, joined(name));
+        // Not the whole SKU: SKUs that begin alike would make as many words that do.
+        document.add_text(fields.name, joined(words(&card.sku).chain(words(&card.name))));
         let attributes = card.attributes.values().flat_map(|value| words(value));
         let category = card.category.iter().flat_map(|category| words(category.as_str()));
         let text = words(&card.description).chain(category).chain(attributes);
@@ -112,6 +118,7 @@ impl Writer {
         document.add_u64(fields.price, u64::try_from(card.price.amount).unwrap_or_default());
         document.add_bool(fields.in_stock, card.available > 0);
         document.add_u64(fields.created, card.created_at.as_millis());
+        document.add_u64(fields.tie, tie(&card.sku));
         self.writer.add_document(document).map(drop)
     }
 
@@ -150,13 +157,12 @@ impl Finder {
         let offset = wanted.offset();
         let limit = wanted.limit.min(SEARCH_DEPTH_MAX - offset);
         let by_score = (SortBySimilarityScore, Order::Desc);
-        let by_sku = (SortByString::for_field("sku"), Order::Asc);
-        let top = TopDocs::with_limit(limit).and_offset(offset).order_by((by_score, by_sku));
+        let top = TopDocs::with_limit(limit).and_offset(offset).order_by((by_score, by_tie()));
         let found = searcher.search(query, &top)?;
         let end = offset + found.len();
         let is_last = found.len() < limit || end == SEARCH_DEPTH_MAX;
         let next = Cursor { sort: wanted.sort, after: Place::Count(end) };
-        let skus = found.into_iter().filter_map(|((_, sku), _)| sku).collect();
+        let skus = skus(searcher, found.into_iter().map(|(_, at)| at))?;
         Ok(Found { skus, next: (!is_last).then_some(next) })
     }
 
@@ -169,15 +175,12 @@ impl Finder {
         order: Order,
     ) -> tantivy::Result<Found> {
         let by_number = (SortByStaticFastValue::<u64>::for_field(field), order);
-        let by_sku = (SortByString::for_field("sku"), Order::Asc);
-        let top = TopDocs::with_limit(wanted.limit).order_by((by_number, by_sku));
+        let top = TopDocs::with_limit(wanted.limit).order_by((by_number, by_tie()));
         let found = searcher.search(query, &top)?;
-        let pairs = found.into_iter().filter_map(|((number, sku), _)| Some((number?, sku?)));
-        let pairs: Vec<_> = pairs.collect();
-        let last = pairs.last().filter(|_| pairs.len() == wanted.limit).cloned();
-        let after = last.map(|(number, sku)| Place::Number(number, sku));
+        let last = found.last().filter(|_| found.len() == wanted.limit);
+        let after = last.and_then(|((number, tie), _)| Some(Place::Number((*number)?, (*tie)?)));
         let next = after.map(|after| Cursor { sort: wanted.sort, after });
-        Ok(Found { skus: pairs.into_iter().map(|(_, sku)| sku).collect(), next })
+        Ok(Found { skus: skus(searcher, found.into_iter().map(|(_, at)| at))?, next })
     }
 
     fn by_name(
@@ -187,15 +190,12 @@ impl Finder {
         wanted: &Wanted,
     ) -> tantivy::Result<Found> {
         let by_name = (SortByString::for_field("title"), Order::Asc);
-        let by_sku = (SortByString::for_field("sku"), Order::Asc);
-        let top = TopDocs::with_limit(wanted.limit).order_by((by_name, by_sku));
+        let top = TopDocs::with_limit(wanted.limit).order_by((by_name, by_tie()));
         let found = searcher.search(query, &top)?;
-        let pairs = found.into_iter().filter_map(|((name, sku), _)| Some((name?, sku?)));
-        let pairs: Vec<_> = pairs.collect();
-        let last = pairs.last().filter(|_| pairs.len() == wanted.limit).cloned();
-        let next =
-            last.map(|(name, sku)| Cursor { sort: wanted.sort, after: Place::Text(name, sku) });
-        Ok(Found { skus: pairs.into_iter().map(|(_, sku)| sku).collect(), next })
+        let last = found.last().filter(|_| found.len() == wanted.limit);
+        let after = last.and_then(|((name, tie), _)| Some(Place::Text(name.clone()?, (*tie)?)));
+        let next = after.map(|after| Cursor { sort: wanted.sort, after });
+        Ok(Found { skus: skus(searcher, found.into_iter().map(|(_, at)| at))?, next })
     }
 
     fn query(&self, wanted: &Wanted) -> BooleanQuery {
@@ -239,25 +239,24 @@ impl Finder {
             let to = Bound::Excluded(Term::from_field_text(field, &format!("{word}\u{10FFFF}")));
             Box::new(ConstScoreQuery::new(Box::new(RangeQuery::new(from, to)), score))
         };
-        let any = [
-            whole(name, WHOLE.0),
-            whole(text, WHOLE.1),
-            begun(name, BEGUN.0),
-            begun(text, BEGUN.1),
-        ];
+        let mut any = vec![whole(name, WHOLE.0), whole(text, WHOLE.1), begun(name, BEGUN.0)];
+        // Nearly every description has a word that begins with some letter.
+        if word.chars().nth(BEGUN_CHARS_MIN - 1).is_some() {
+            any.push(begun(text, BEGUN.1));
+        }
         Box::new(BooleanQuery::new(any.into_iter().map(|query| (Occur::Should, query)).collect()))
     }
 
     /// Items that stand behind the cursor.
     fn behind(&self, cursor: &Cursor) -> Box<dyn Query> {
         let fields = self.fields;
-        let (here, sku) = match &cursor.after {
+        let (here, tie) = match &cursor.after {
             Place::Count(_) => return Box::new(AllQuery),
-            Place::Number(number, sku) => {
+            Place::Number(number, tie) => {
                 let field = if cursor.sort == Sort::Newest { fields.created } else { fields.price };
-                (Term::from_field_u64(field, *number), sku)
+                (Term::from_field_u64(field, *number), *tie)
             }
-            Place::Text(name, sku) => (Term::from_field_text(fields.title, name), sku),
+            Place::Text(name, tie) => (Term::from_field_text(fields.title, name), *tie),
         };
         let (from, to) = match cursor.sort {
             Sort::PriceDown | Sort::Newest => (Bound::Unbounded, Bound::Excluded(here.clone())),
@@ -265,8 +264,8 @@ impl Finder {
         };
         let further = RangeQuery::new(from, to);
         let same = RangeQuery::new(Bound::Included(here.clone()), Bound::Included(here));
-        let sku = Bound::Excluded(Term::from_field_text(fields.sku, sku));
-        let later = RangeQuery::new(sku, Bound::Unbounded);
+        let tie = Bound::Excluded(Term::from_field_u64(fields.tie, tie));
+        let later = RangeQuery::new(tie, Bound::Unbounded);
         let same_and_later = BooleanQuery::intersection(vec![Box::new(same), Box::new(later)]);
         Box::new(BooleanQuery::union(vec![Box::new(further), Box::new(same_and_later)]))
     }
@@ -283,4 +282,35 @@ fn one(term: Term) -> Box<dyn Query> {
 
 fn uncounted(query: Box<dyn Query>) -> Box<dyn Query> {
     Box::new(ConstScoreQuery::new(query, 0.0))
+}
+
+/// Among equals, an order that stays: a number made of the SKU, which is compared faster.
+fn by_tie() -> (SortByStaticFastValue<u64>, Order) {
+    (SortByStaticFastValue::for_field("tie"), Order::Asc)
+}
+
+/// FNV-1a. Two items with the same number are equal at worst, where a page ends.
+fn tie(sku: &str) -> u64 {
+    sku.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The SKUs of what was found, in its order.
+fn skus(
+    searcher: &Searcher,
+    found: impl Iterator<Item = DocAddress>,
+) -> tantivy::Result<Vec<String>> {
+    let mut skus = Vec::new();
+    for at in found {
+        let column = searcher.segment_reader(at.segment_ord).fast_fields().str("sku")?;
+        if let Some(column) = column
+            && let Some(ordinal) = column.ords().first(at.doc_id)
+        {
+            let mut sku = String::new();
+            column.ord_to_str(ordinal, &mut sku)?;
+            skus.push(sku);
+        }
+    }
+    Ok(skus)
 }

@@ -58,7 +58,7 @@ fn whole_words_and_names_come_before_beginnings_and_descriptions() {
     let by_relevance = |search| found(&finder, &wanted(search, Sort::Relevance));
     assert_eq!(by_relevance("lamp"), ["A", "B", "D"]);
     assert_eq!(by_relevance("red LAM"), ["A", "B", "D"]);
-    assert_eq!(by_relevance("re la"), ["A", "B", "D"]);
+    assert_eq!(by_relevance("re la"), ["A", "B"], "too little for a description");
     assert_eq!(by_relevance("lamp blue"), [""; 0]);
     assert_eq!(by_relevance("c"), ["C"], "by the SKU");
 }
@@ -114,12 +114,14 @@ fn pages_show_every_item_once_in_every_order() {
         assert_eq!(paged, whole, "{sort:?}");
         assert_eq!(paged.iter().collect::<BTreeSet<_>>().len(), cards.len(), "{sort:?}");
     }
-    let cheap = found(&finder, &wanted("lamp", Sort::Price));
-    assert_eq!(cheap[..3], ["s-00", "s-07", "s-14"]);
-    let dear = found(&finder, &wanted("lamp", Sort::PriceDown));
-    assert_eq!(dear[..3], ["s-06", "s-13", "s-20"]);
-    let named = found(&finder, &wanted("lamp", Sort::Name));
-    assert_eq!(named[..3], ["s-00", "s-05", "s-10"]);
+    // Among equals the order is nobody's business, as long as it stays.
+    let number = |sku: &String| sku[2..].parse::<u32>().expect("a number");
+    let by = |sort, rest| -> Vec<u32> {
+        found(&finder, &wanted("lamp", sort)).iter().map(|sku| number(sku) % rest).collect()
+    };
+    assert!(by(Sort::Price, 7).is_sorted());
+    assert!(by(Sort::PriceDown, 7).is_sorted_by(|one, next| one >= next));
+    assert!(by(Sort::Name, 5).is_sorted());
 }
 
 #[test]

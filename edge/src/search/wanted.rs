@@ -33,7 +33,7 @@ pub(crate) struct Wanted {
     pub(super) cursor: Option<Cursor>,
 }
 
-/// The order of what is found. Among equals, by SKU.
+/// The order of what is found. Among equals, one that stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Sort {
     #[serde(rename = "relevance")]
@@ -75,12 +75,12 @@ pub(super) enum Place {
     /// By relevance, which is no property of an item, so many are behind us.
     #[serde(rename = "n")]
     Count(usize),
-    /// A price or a time, and the SKU.
+    /// A price or a time, and the item's tie.
     #[serde(rename = "u")]
-    Number(u64, String),
-    /// A name, and the SKU.
+    Number(u64, u64),
+    /// A name, and the item's tie.
     #[serde(rename = "t")]
-    Text(String, String),
+    Text(String, u64),
 }
 
 impl Cursor {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_for_its_own_order_alone() {
-        let cursor = Cursor { sort: Sort::Price, after: Place::Number(250, "A1".to_owned()) };
+        let cursor = Cursor { sort: Sort::Price, after: Place::Number(250, 7) };
         assert_eq!(Cursor::read(&cursor.shown(), Sort::Price), Some(cursor.clone()));
         assert_eq!(Cursor::read(&cursor.shown(), Sort::PriceDown), None);
         let mixed = Cursor { sort: Sort::Name, ..cursor };
