@@ -3,7 +3,7 @@
 use actors::{
     Money, Quantity,
     carts::{Cart, CartId, CartLine, CartView, Clear, Put, Remove, Show},
-    inventory::{Item, ItemCard, ItemError, Show as ShowItem},
+    inventory::{Item, ItemCard, ItemError, ItemStatus, Show as ShowItem},
 };
 use axum::{Json as Answer, extract::State};
 use bus::{Handle, JsonSchema, Wire};
@@ -138,14 +138,18 @@ async fn put_line(
     Json(LinePut { quantity }): Json<LinePut>,
 ) -> Shown {
     let row = edge.bus().rows::<ItemCard>().get(sku.as_str()).timeout(ROW_TIMEOUT).await;
-    let unit_price = match row {
-        Ok(Some(card)) if card.is_created() => card.price,
-        Ok(Some(_)) => return Err(ItemError::UnknownItem.into()),
+    let (status, unit_price) = match row {
+        Ok(Some(card)) if card.is_created() => (card.status, card.price),
         // It may be newer than the rows, or they are not there.
-        Ok(None) | Err(_) => {
-            edge.bus().actor(&sku).ask(ShowItem {}).trace(trace.as_str()).await?.price
+        _ => {
+            let asked = edge.bus().actor(&sku).ask(ShowItem {}).trace(trace.as_str());
+            let stock = asked.await?;
+            (stock.status, stock.price)
         }
     };
+    if status != ItemStatus::Active {
+        return Err(ItemError::UnknownItem.into());
+    }
     ask(&edge, &trace, &user, &key, Put { sku, quantity, unit_price }).await
 }
 

@@ -208,7 +208,6 @@ async fn everybody_gets_exactly_what_the_table_says() {
     shop.post(&shipments, all).token(&staff).send().await.expect(201);
     let delivery = format!("{shipments}/1/delivery");
     shop.ask(Method::POST, &delivery).token(&staff).send().await.expect(200);
-    let mut world = World { order, owner, sku: "A1".to_owned(), fresh: String::new() };
     let list = shop.ask(Method::POST, "/v1/imports").token(&staff);
     let list = crate::shop::Ask(list.0.header("Content-Type", "text/csv").body(LIST));
     let import = list.send().await.expect(202)["id"].as_str().expect("an id").to_owned();
@@ -249,13 +248,11 @@ async fn everybody_gets_exactly_what_the_table_says() {
 
 impl World {
     fn fill(&self, path: &str) -> String {
-        let id = if path.starts_with("/v1/orders") { &self.order } else { &self.owner };
-        path.replace("{sku}", &self.sku).replace("{id}", id).replace("{number}", "1")
         let id = match path {
             path if path.starts_with("/v1/orders") => &self.order,
             path if path.starts_with("/v1/imports") => &self.import,
             _ => &self.owner,
         };
-        path.replace("{sku}", &self.sku).replace("{id}", id)
+        path.replace("{sku}", &self.sku).replace("{id}", id).replace("{number}", "1")
     }
 }
