@@ -41,7 +41,7 @@ use self::{
 pub use self::{
     money::{Currency, InvalidCurrency, InvalidMoney, Money, MoneyError},
     notifications::{InvalidMailer, MailLinks, Mailer, Outbox},
-    payments::{Gateway, SimulatedGateway},
+    payments::{Gateway, HttpGateway, InvalidGateway, SimulatedGateway},
     quantity::{InvalidQuantity, Quantity},
     role::{Role, UnknownRole},
 };

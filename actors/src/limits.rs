@@ -82,6 +82,9 @@ pub const WORD_CHARS_MAX: usize = 64;
 /// How long the card gateway may take. Within the runtime's bound for an effect.
 pub const GATEWAY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of an answer of the card gateway that are read.
+pub const GATEWAY_ANSWER_MAX: usize = 64 * 1024;
+
 /// How long one mail may take to leave. Within the runtime's bound for an effect, with room
 /// for the asks around it.
 pub const MAIL_TIMEOUT: Duration = Duration::from_secs(15);

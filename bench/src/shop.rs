@@ -94,6 +94,11 @@ impl Shop {
         .await
     }
 
+    /// One more session of the same member of staff.
+    pub(crate) async fn log_in(&self) -> anyhow::Result<()> {
+        log_in(&self.pool).await.map(drop)
+    }
+
     /// Commits of all kinds so far.
     pub(crate) async fn commits(&self) -> anyhow::Result<u64> {
         let mut all = 0;
@@ -135,8 +140,14 @@ async fn enter(pool: &Pool, bus: &Bus, keys: &std::path::Path) -> anyhow::Result
     let user = holder.map_err(|error| anyhow!("{error}"))?.context("nobody is registered")?;
     let granted = bus.actor(&user).ask(Grant { role: UserRole::Staff }).await;
     granted.map_err(|error| anyhow!("{error}"))?;
+    log_in(pool).await
+}
+
+/// Logs in: the header that says so, with its line break.
+async fn log_in(pool: &Pool) -> anyhow::Result<String> {
     let login = json!({"email": EMAIL, "password": PASSWORD}).to_string();
     let answer = pool.send("POST /v1/sessions", "", &login).await?;
+    ensure!(answer.status == 201, "not logged in: {}", answer.status);
     let session: Value = serde_json::from_slice(&answer.body)?;
     let token = session["token"].as_str().context("no token")?;
     Ok(format!("Authorization: Bearer {token}\r\n"))

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use crate::{
     config::{DataFolder, Fitness, Proxies, edge_config},
-    outside::Mail,
+    outside::{Cards, Mail},
 };
 
 /// Pause before a server that did not start is tried again.
@@ -51,6 +51,9 @@ pub(crate) struct Arguments {
     mail: Mail,
 
     #[command(flatten)]
+    cards: Cards,
+
+    #[command(flatten)]
     proxies: Proxies,
 }
 
@@ -69,7 +72,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         (None, None) => unreachable!("without an address a server was started"),
     };
     let bus = arguments.fitness.connect(&url, monitor.clone()).await?;
-    let outside = arguments.mail.outside(&arguments.data)?;
+    let gateway = arguments.cards.gateway()?;
+    let outside = arguments.mail.outside(&arguments.data, gateway)?;
     let host = actors::host(bus.clone(), &Role::ALL, outside).rows_in(arguments.data.rows());
     let running = host.start().await?;
     let edge = Edge::new(bus, &edge_config(&arguments.data, arguments.proxies))?;

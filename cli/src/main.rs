@@ -6,6 +6,7 @@ mod dead;
 mod dev;
 mod edge_role;
 mod events;
+mod gateway_role;
 mod grant;
 mod health;
 mod keys;
@@ -42,6 +43,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Run the HTTP edge against a given NATS.
     Edge(edge_role::Arguments),
+    /// Run a simulated card gateway, which charges nobody.
+    Gateway(gateway_role::Arguments),
     /// Show commits, decoded.
     Events(events::Arguments),
     /// See to what sagas and effects could not carry out.
@@ -70,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Edge(arguments) => edge_role::run(arguments).await,
+        Command::Gateway(arguments) => gateway_role::run(arguments).await,
         Command::Events(arguments) => events::run(arguments).await,
         Command::Dead(arguments) => dead::run(arguments).await,
         Command::Grant(arguments) => grant::run(arguments).await,

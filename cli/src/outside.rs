@@ -1,6 +1,9 @@
 //! The outside world as the actors see it: a card gateway and a way to send mail.
 
-use actors::{MailLinks, Mailer, Outside, SimulatedGateway};
+use actors::{
+    Gateway, HttpGateway, MailLinks, Mailer, Outside, SimulatedGateway,
+    payments::{Charge, Charged, GatewayError, Verdict},
+};
 use anyhow::Context;
 use clap::Args;
 
@@ -24,8 +27,55 @@ pub(crate) struct Mail {
     shop_url: String,
 }
 
+/// Who charges cards.
+#[derive(Debug, Args)]
+pub(crate) struct Cards {
+    /// The card gateway, as `http://gateway:8090`. Without it cards are charged by nobody: what
+    /// happens is told by documented numbers.
+    #[arg(long, env = "CALLBOARD_GATEWAY_URL", hide_env_values = true)]
+    gateway_url: Option<String>,
+}
+
+/// The card gateway of this process.
+#[derive(Debug)]
+pub(crate) enum CardGateway {
+    Simulated(SimulatedGateway),
+    Http(HttpGateway),
+}
+
+impl Cards {
+    pub(crate) fn gateway(&self) -> anyhow::Result<CardGateway> {
+        match &self.gateway_url {
+            Some(url) => {
+                Ok(CardGateway::Http(HttpGateway::at(url).context("CALLBOARD_GATEWAY_URL")?))
+            }
+            None => Ok(CardGateway::Simulated(SimulatedGateway::default())),
+        }
+    }
+}
+
+impl Gateway for CardGateway {
+    async fn charge(&self, charge: &Charge) -> Result<Verdict, GatewayError> {
+        match self {
+            Self::Simulated(gateway) => gateway.charge(charge).await,
+            Self::Http(gateway) => gateway.charge(charge).await,
+        }
+    }
+
+    async fn give_back(&self, charged: &Charged) -> Result<(), GatewayError> {
+        match self {
+            Self::Simulated(gateway) => gateway.give_back(charged).await,
+            Self::Http(gateway) => gateway.give_back(charged).await,
+        }
+    }
+}
+
 impl Mail {
-    pub(crate) fn outside(&self, data: &DataFolder) -> anyhow::Result<Outside<SimulatedGateway>> {
+    pub(crate) fn outside(
+        &self,
+        data: &DataFolder,
+        gateway: CardGateway,
+    ) -> anyhow::Result<Outside<CardGateway>> {
         let mailer = match &self.smtp_url {
             Some(url) => Mailer::smtp(url, &self.mail_from).context("SMTP_URL")?,
             None => Mailer::folder(data.mail(), &self.mail_from).context("the mail folder")?,
@@ -34,6 +84,6 @@ impl Mail {
             key: edge::link_key(&data.keys())?,
             shop: self.shop_url.trim_end_matches('/').to_owned(),
         };
-        Ok(Outside { gateway: SimulatedGateway::default(), mailer, links })
+        Ok(Outside { gateway, mailer, links })
     }
 }

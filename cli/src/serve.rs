@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::{
     config::{DataFolder, Nats},
-    outside::Mail,
+    outside::{Cards, Mail},
 };
 
 #[derive(Debug, Args)]
@@ -22,12 +22,16 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     mail: Mail,
+
+    #[command(flatten)]
+    cards: Cards,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     arguments.data.make()?;
     let bus = arguments.nats.connect().await?;
-    let outside = arguments.mail.outside(&arguments.data)?;
+    let gateway = arguments.cards.gateway()?;
+    let outside = arguments.mail.outside(&arguments.data, gateway)?;
     let roles = if arguments.only.is_empty() { Role::ALL.to_vec() } else { arguments.only };
     let host = actors::host(bus, &roles, outside).rows_in(arguments.data.rows());
     host.run_until(bus::shutdown_signal()).await?;

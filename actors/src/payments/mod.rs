@@ -16,6 +16,7 @@ mod commands;
 mod effect;
 mod events;
 mod gateway;
+mod http_gateway;
 mod refunds;
 pub mod simulated;
 
@@ -29,5 +30,6 @@ pub use self::{
     effect::ChargeCard,
     events::PaymentEvent,
     gateway::{Charge, Charged, Gateway, GatewayError, Verdict},
+    http_gateway::{HttpGateway, InvalidGateway},
     simulated::SimulatedGateway,
 };

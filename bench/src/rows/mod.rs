@@ -3,6 +3,7 @@
 mod asking;
 mod cold;
 mod durable;
+mod logins;
 mod memory;
 mod projection;
 mod search;
@@ -59,6 +60,7 @@ rows! {
     "projection" projection::projection;
     "checkout" shop::checkout;
     "edge" shop::edge;
+    "logins" logins::logins;
     "search" search::search;
     "stored" stored::stored;
     "soak" soak::soak;

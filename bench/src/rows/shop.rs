@@ -80,7 +80,7 @@ async fn drop_shop(shop: Arc<Shop>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn order(shop: Arc<Shop>, n: usize) -> anyhow::Result<()> {
+pub(super) async fn order(shop: Arc<Shop>, n: usize) -> anyhow::Result<()> {
     let body = format!(
         r#"{{"currency":"EUR","card":"4242424242424242","lines":[{{"sku":"{}","quantity":1}}]}}"#,
         sku(n % ITEMS)
