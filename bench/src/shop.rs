@@ -94,9 +94,16 @@ impl Shop {
         .await
     }
 
-    /// One more session of the same member of staff.
-    pub(crate) async fn log_in(&self) -> anyhow::Result<()> {
-        log_in(&self.pool).await.map(drop)
+    /// A customer with an account of her own: her mail address.
+    pub(crate) async fn register(&self, n: usize) -> anyhow::Result<String> {
+        let email = format!("customer-{n}@example.com");
+        register(&self.pool, &email).await?;
+        Ok(email)
+    }
+
+    /// One more session of `email`; whether there is one, for whoever is too many is told to wait.
+    pub(crate) async fn log_in(&self, email: &str) -> anyhow::Result<bool> {
+        Ok(log_in(&self.pool, email).await?.is_some())
     }
 
     /// Commits of all kinds so far.
@@ -133,22 +140,30 @@ pub(crate) fn sku(n: usize) -> String {
 
 /// Registers, becomes staff, and logs in.
 async fn enter(pool: &Pool, bus: &Bus, keys: &std::path::Path) -> anyhow::Result<String> {
-    let user = json!({"email": EMAIL, "name": "Bench", "password": PASSWORD}).to_string();
-    let answer = pool.send("POST /v1/users", "", &user).await?;
-    ensure!(answer.status == 201, "not registered: {}", answer.status);
+    register(pool, EMAIL).await?;
     let holder = bus.actor(&edge::email_id(keys, EMAIL)?).ask(Holder {}).await;
     let user = holder.map_err(|error| anyhow!("{error}"))?.context("nobody is registered")?;
     let granted = bus.actor(&user).ask(Grant { role: UserRole::Staff }).await;
     granted.map_err(|error| anyhow!("{error}"))?;
-    log_in(pool).await
+    log_in(pool, EMAIL).await?.context("told to wait")
 }
 
-/// Logs in: the header that says so, with its line break.
-async fn log_in(pool: &Pool) -> anyhow::Result<String> {
-    let login = json!({"email": EMAIL, "password": PASSWORD}).to_string();
+async fn register(pool: &Pool, email: &str) -> anyhow::Result<()> {
+    let user = json!({"email": email, "name": "Bench", "password": PASSWORD}).to_string();
+    let answer = pool.send("POST /v1/users", "", &user).await?;
+    ensure!(answer.status == 201, "not registered: {}", answer.status);
+    Ok(())
+}
+
+/// Logs in: the header that says so, with its line break; nothing if there are too many.
+async fn log_in(pool: &Pool, email: &str) -> anyhow::Result<Option<String>> {
+    let login = json!({"email": email, "password": PASSWORD}).to_string();
     let answer = pool.send("POST /v1/sessions", "", &login).await?;
+    if answer.status == 429 {
+        return Ok(None);
+    }
     ensure!(answer.status == 201, "not logged in: {}", answer.status);
     let session: Value = serde_json::from_slice(&answer.body)?;
     let token = session["token"].as_str().context("no token")?;
-    Ok(format!("Authorization: Bearer {token}\r\n"))
+    Ok(Some(format!("Authorization: Bearer {token}\r\n")))
 }

@@ -1,11 +1,15 @@
 //! Buying while others log in as fast as they can.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::Context;
+use tokio::time::sleep;
 
 use super::{count, rates, shop::order};
 use crate::{
@@ -19,6 +23,9 @@ use crate::{
 const LOGGERS: usize = 16;
 const ORDERERS: usize = 16;
 
+/// How long who is told to wait does so.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How many times as long orders may take while the places for passwords are full.
 const GOAL: f64 = 1.5;
 
@@ -28,6 +35,10 @@ pub(super) async fn logins(settings: &Settings) -> anyhow::Result<Vec<Measured>>
         let shop = shop.clone();
         move |n: usize| order(shop.clone(), n)
     };
+    let mut emails = Vec::new();
+    for n in 0..LOGGERS {
+        emails.push(shop.register(n).await?);
+    }
     let warm = load::closed(ORDERERS, settings.span, buy.clone()).await?;
     let rate = median(&rates(&[warm])).unwrap_or(2.0) / 4.0;
     let (mut calm, mut busy, mut logged_in) = (Vec::new(), Vec::new(), 0);
@@ -35,7 +46,7 @@ pub(super) async fn logins(settings: &Settings) -> anyhow::Result<Vec<Measured>>
         shop.pool.close_idle();
         calm.push(p99(&load::open(rate, settings.span, buy.clone()).await?));
         shop.pool.close_idle();
-        let crowd = Crowd::enter(&shop);
+        let crowd = Crowd::enter(&shop, &emails);
         busy.push(p99(&load::open(rate, settings.span, buy.clone()).await?));
         logged_in += crowd.leave().await?;
     }
@@ -65,14 +76,17 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn enter(shop: &Arc<Shop>) -> Self {
+    fn enter(shop: &Arc<Shop>, emails: &[String]) -> Self {
         let (stop, entered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let all = (0..LOGGERS).map(|_| {
+        let all = emails.iter().cloned().map(|email| {
             let (shop, stop, entered) = (shop.clone(), stop.clone(), entered.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    shop.log_in().await?;
-                    entered.fetch_add(1, Ordering::Relaxed);
+                    if shop.log_in(&email).await? {
+                        entered.fetch_add(1, Ordering::Relaxed);
+                    } else {
+                        sleep(PAUSE).await;
+                    }
                 }
                 Ok(())
             })
