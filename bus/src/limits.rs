@@ -318,8 +318,9 @@ pub const NODE_RENEW_EVERY: Duration = Duration::from_secs(1);
 /// A node that did not say so for this long is there no more: two renewals may be late.
 pub const NODE_TIME_TO_LIVE: Duration = Duration::from_secs(3);
 
-/// A node of which nothing was heard for this long, no renewal and no reply, is passed over
-/// if another one was heard since its next renewal was due. This is what a caller waits when a node is paused or dies.
+/// A node of which nothing was heard for this long, no renewal and no reply, is passed over if
+/// another one was heard since its next renewal was due. This is what a caller waits when a node
+/// is paused or dies.
 pub const NODE_SILENCE: Duration = Duration::from_secs(2);
 
 /// A process that is told nothing about any node for this long begins to watch anew.

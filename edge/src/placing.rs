@@ -102,16 +102,7 @@ pub(crate) async fn place(
     Json(body): Json<PlaceOrder>,
 ) -> Result<Response, ApiError> {
     let deadline = Instant::now() + wait.time;
-    let random = Key::random();
-    let sent = key.sent().unwrap_or(&random);
-    let placing = Placing {
-        order: OrderId::derived("o", &[buyer.id.as_str(), sent.as_str()]),
-        key: key.for_sender(buyer.id.as_str()),
-        may_be_repeat: key.sent().is_some(),
-        edge,
-        trace,
-        buyer,
-    };
+    let placing = Placing::begin(edge, trace, buyer, &key, &[]);
     let command = placing.command(body)?;
     placing.check_items(&command).await?;
     let (card, position) = placing.place_and_wait(command, deadline).await?;
@@ -128,16 +119,7 @@ pub(crate) async fn check_out(
     Json(PayCart { card }): Json<PayCart>,
 ) -> Result<Response, ApiError> {
     let deadline = Instant::now() + wait.time;
-    let random = Key::random();
-    let sent = key.sent().unwrap_or(&random);
-    let placing = Placing {
-        order: OrderId::derived("o", &[buyer.id.as_str(), "cart", sent.as_str()]),
-        key: key.for_sender(buyer.id.as_str()),
-        may_be_repeat: key.sent().is_some(),
-        edge,
-        trace,
-        buyer,
-    };
+    let placing = Placing::begin(edge, trace, buyer, &key, &["cart"]);
     let card = read_card(&card)?;
     let (card, position) = placing.check_out_and_wait(card, deadline).await?;
     Ok(wait.acknowledge((Seq(position), placing.answer(card)).into_response()))
@@ -148,6 +130,27 @@ fn read_card(number: &str) -> Result<CardToken, ApiError> {
 }
 
 impl Placing {
+    /// The order that the client's key names, apart from those of others and of other routes.
+    fn begin(
+        edge: Edge,
+        trace: Trace,
+        buyer: CurrentUser,
+        key: &IdempotencyKey,
+        route: &[&str],
+    ) -> Self {
+        let random = Key::random();
+        let sent = key.sent().unwrap_or(&random);
+        let parts = [&[buyer.id.as_str()], route, &[sent.as_str()]].concat();
+        Self {
+            order: OrderId::derived("o", &parts),
+            key: key.for_sender(buyer.id.as_str()),
+            may_be_repeat: key.sent().is_some(),
+            edge,
+            trace,
+            buyer,
+        }
+    }
+
     fn command(&self, body: PlaceOrder) -> Result<Place, ApiError> {
         let PlaceOrder { currency, card, lines } = body;
         if lines.is_empty() {
