@@ -47,9 +47,8 @@ pub(crate) const WAIT_DEFAULT: Duration = Duration::from_secs(2);
 /// The longest a client can have an order waited for.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Passwords hashed at the same time: each takes a core for some 40 ms, and the actors need
-/// cores too.
-pub(crate) const HASHES_MAX: usize = 2;
+/// How far hashing stands back, from 0 to 19: beside one busy thread it has a tenth of a core.
+pub(crate) const HASHING_NICENESS: i32 = 10;
 
 /// Passwords waiting to be hashed: about two seconds' worth.
 pub(crate) const HASHES_WAITING_MAX: usize = 64;

@@ -1,20 +1,24 @@
 //! Password hashes: argon2id, few at a time.
 //!
-//! A hash takes a core for tens of milliseconds, so hashing has its own small number of places
-//! and a bounded queue. Past it the client is told to come back; the actors keep their cores.
+//! A hash takes a core for tens of milliseconds, so hashing has its own few threads, which yield
+//! to all others, and a bounded queue. Past it the client is told to come back; the actors keep
+//! their cores.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
     password_hash::phc::PasswordHash,
 };
 use bus::schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use tokio::sync::Semaphore;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Semaphore,
+};
 
 use crate::{
     error::ApiError,
-    limits::{HASHES_MAX, HASHES_WAITING_MAX},
+    limits::{HASHES_WAITING_MAX, HASHING_NICENESS},
 };
 
 /// Memory in KiB, passes and lanes of new hashes: what OWASP asks of argon2id at least.
@@ -30,13 +34,16 @@ const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ib2R5$\
 pub(crate) struct Passwords {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    threads: Arc<Threads>,
 }
 
 impl Passwords {
     pub(crate) fn new() -> Self {
+        let places = places();
         Self {
-            running: Arc::new(Semaphore::new(HASHES_MAX)),
-            admitted: Arc::new(Semaphore::new(HASHES_MAX + HASHES_WAITING_MAX)),
+            running: Arc::new(Semaphore::new(places)),
+            admitted: Arc::new(Semaphore::new(places + HASHES_WAITING_MAX)),
+            threads: Arc::new(Threads::new(places)),
         }
     }
 
@@ -89,7 +96,7 @@ impl Passwords {
         let admitted = admitted.map_err(|_| ApiError::overloaded("too many passwords wait"))?;
         let running = self.running.clone().acquire_owned().await;
         let running = running.map_err(|_| ApiError::internal("the password places are closed"))?;
-        let done = tokio::task::spawn_blocking(move || {
+        let done = self.threads.runtime().spawn_blocking(move || {
             // The places stay taken until the work is done, even if the client went away.
             let _places = (admitted, running);
             work()
@@ -97,6 +104,54 @@ impl Passwords {
         done.await.map_err(|error| ApiError::internal(format!("hashing a password: {error}")))
     }
 }
+
+/// Half the cores: the actors need cores too.
+fn places() -> usize {
+    (available_parallelism().map_or(1, NonZero::get) / 2).max(1)
+}
+
+/// Threads of their own, because one that yields to others cannot be made to stop doing so.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn new(most: usize) -> Self {
+        let mut threads = Builder::new_current_thread();
+        threads
+            .max_blocking_threads(most)
+            .thread_name("passwords")
+            .on_thread_start(yield_to_others);
+        // Nothing that could fail is asked of it: neither time nor sockets.
+        Self(Some(threads.build().expect("a runtime without drivers")))
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.0.as_ref().expect("taken only when it is dropped")
+    }
+}
+
+impl Drop for Threads {
+    // Waiting for a hash under way is not allowed where tasks run.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Gives this thread's turn to whoever else wants it.
+#[cfg(target_os = "linux")]
+fn yield_to_others() {
+    use rustix::{process::setpriority_process, thread::gettid};
+    // On Linux a thread is niced by its own id.
+    if let Err(error) = setpriority_process(Some(gettid()), HASHING_NICENESS) {
+        tracing::warn!(%error, "hashing passwords takes turns like all else");
+    }
+}
+
+/// Elsewhere a whole process is niced, or none.
+#[cfg(not(target_os = "linux"))]
+fn yield_to_others() {}
 
 fn argon2() -> Argon2<'static> {
     let (memory, passes, lanes) = COST;
@@ -176,12 +231,26 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses() {
         let passwords = Passwords::new();
-        let all = u32::try_from(HASHES_MAX + HASHES_WAITING_MAX).expect("small");
+        let all = u32::try_from(places() + HASHES_WAITING_MAX).expect("small");
         let taken = passwords.admitted.clone().acquire_many_owned(all).await;
         let refused = passwords.hash(password("correct horse"), [7; 16]).await;
         assert_eq!(refused.expect_err("full").status(), StatusCode::TOO_MANY_REQUESTS);
         drop(taken);
         assert!(passwords.hash(password("correct horse"), [7; 16]).await.is_ok());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_yields_to_all_else() {
+        let niceness = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("a thread");
+            let (_, fields) = stat.rsplit_once(") ").expect("a name");
+            fields.split(' ').nth(16).expect("a niceness").parse::<i32>().expect("a number")
+        };
+        let ours = niceness();
+        let theirs = Passwords::new().run(niceness).await.expect("a niceness");
+        assert_eq!(theirs, ours.max(HASHING_NICENESS));
+        assert_eq!(niceness(), ours, "others are as before");
     }
 
     #[test]
