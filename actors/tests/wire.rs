@@ -77,6 +77,7 @@ fn users_stay_as_they_are() {
         {"password_hash": hash, "roles": ["customer"], "is_disabled": true},
     ]);
     let addresses = json!([{"addresses": [home]}]);
+    let changes = json!([{"name": "Anna", "addresses": [home]}, {"name": "Anna"}, {}]);
     let session = json!([{"session": "s-1"}]);
     let number = json!([{"number": 1}]);
     let reset = json!([{"number": 1, "password_hash": hash}]);
@@ -98,6 +99,7 @@ fn users_stay_as_they_are() {
         .command([users::ShowCredentials {}], samples(credentials))
         .command::<users::Rename>(samples(json!([{"name": "Anna"}])), samples(both.clone()))
         .command::<users::SetPostalAddresses>(samples(addresses), samples(both.clone()))
+        .command::<users::ChangeProfile>(samples(changes), samples(both.clone()))
         .command([users::Disable {}], samples(both.clone()))
         .command([users::Enable {}], samples(both))
         .command([users::RequestVerification {}], [()])

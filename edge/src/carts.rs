@@ -5,7 +5,7 @@ use actors::{
     carts::{Cart, CartId, CartLine, CartView, Clear, Put, Remove, Show},
     inventory::{Item, ItemCard, ItemError, ItemStatus, Show as ShowItem},
 };
-use axum::{Json as Answer, extract::State};
+use axum::{Json as Answer, extract::State, response::Response};
 use bus::{Handle, JsonSchema, Wire};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +14,7 @@ use crate::{
     Edge,
     api::{LOCATION, RETRY_AFTER, Resource, delete, get, post, put},
     body::Json,
+    conditional::{ETAG_HEADER, IfMatch, IfNoneMatch, Version},
     error::ApiError,
     extract::{CurrentUser, IdempotencyKey, PathId},
     limits::ROW_TIMEOUT,
@@ -29,14 +30,15 @@ pub(crate) fn routes() -> Resource {
         .with(
             get("/v1/cart", show)
                 .says("showCart", "Show one's cart", "")
-                .answers::<CartShown>(200, "The cart."),
+                .answers::<CartShown>(200, "The cart.")
+                .versioned(),
         )
         .with(
             put("/v1/cart/lines/{sku}", put_line)
                 .says("putInCart", "Put so many pieces of an item into the cart", "")
                 .example(json!({ "quantity": 2 }))
                 .answers::<CartShown>(200, "The cart.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["UNKNOWN_ITEM"])
                 .refuses(409, &["CART_FULL", "OTHER_CURRENCY", "TOTAL_TOO_LARGE"]),
         )
@@ -44,13 +46,13 @@ pub(crate) fn routes() -> Resource {
             delete("/v1/cart/lines/{sku}", remove_line)
                 .says("removeFromCart", "Take an item out of the cart", "")
                 .answers::<CartShown>(200, "The cart.")
-                .headers(&[SEQ_HEADER]),
+                .headers(&[SEQ_HEADER, ETAG_HEADER]),
         )
         .with(
             delete("/v1/cart", clear)
                 .says("clearCart", "Empty the cart", "")
                 .answers::<CartShown>(200, "The cart.")
-                .headers(&[SEQ_HEADER]),
+                .headers(&[SEQ_HEADER, ETAG_HEADER]),
         )
         .with(
             post("/v1/cart/order", check_out)
@@ -100,22 +102,23 @@ pub(crate) fn cart_of(user: &CurrentUser) -> CartId {
     CartId::parse(user.id.as_str()).expect("a user's id is a token, and so is a cart's")
 }
 
-type Shown = Result<(Seq, Answer<CartShown>), ApiError>;
+type Shown = Result<(Version, Seq, Answer<CartShown>), ApiError>;
 
 async fn ask<C: Wire>(
     edge: &Edge,
     trace: &Trace,
     user: &CurrentUser,
     key: &IdempotencyKey,
+    if_match: IfMatch,
     command: C,
 ) -> Shown
 where
     Cart: Handle<C, Reply = CartView>,
 {
     let asked = key.put_on(edge.bus().actor(&cart_of(user)).ask(command), user.id.as_str());
-    let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
+    let asked = if_match.put_on(asked).principal(user.id.as_str()).trace(trace.as_str());
     let (view, position) = asked.positioned().await?;
-    Ok((Seq(position), Answer(view.into())))
+    Ok((Version::from(&position), Seq(position), Answer(view.into())))
 }
 
 /// `GET /v1/cart`: the cart, asked of itself.
@@ -123,9 +126,11 @@ async fn show(
     State(edge): State<Edge>,
     trace: Trace,
     user: CurrentUser,
-) -> Result<Answer<CartShown>, ApiError> {
+    if_none_match: IfNoneMatch,
+) -> Result<Response, ApiError> {
     let asked = edge.bus().actor(&cart_of(&user)).ask(Show {}).trace(trace.as_str());
-    Ok(Answer(asked.await?.into()))
+    let (view, position) = asked.positioned().await?;
+    Ok(if_none_match.answer(Version::from(&position), CartShown::from(view)))
 }
 
 /// `PUT /v1/cart/lines/{sku}`: the cart; 404 `UNKNOWN_ITEM`.
@@ -135,6 +140,7 @@ async fn put_line(
     user: CurrentUser,
     PathId(sku): PathId<Item>,
     key: IdempotencyKey,
+    if_match: IfMatch,
     Json(LinePut { quantity }): Json<LinePut>,
 ) -> Shown {
     let row = edge.bus().rows::<ItemCard>().get(sku.as_str()).timeout(ROW_TIMEOUT).await;
@@ -150,7 +156,7 @@ async fn put_line(
     if status != ItemStatus::Active {
         return Err(ItemError::UnknownItem.into());
     }
-    ask(&edge, &trace, &user, &key, Put { sku, quantity, unit_price }).await
+    ask(&edge, &trace, &user, &key, if_match, Put { sku, quantity, unit_price }).await
 }
 
 /// `DELETE /v1/cart/lines/{sku}`: the cart, without it.
@@ -160,8 +166,9 @@ async fn remove_line(
     user: CurrentUser,
     PathId(sku): PathId<Item>,
     key: IdempotencyKey,
+    if_match: IfMatch,
 ) -> Shown {
-    ask(&edge, &trace, &user, &key, Remove { sku }).await
+    ask(&edge, &trace, &user, &key, if_match, Remove { sku }).await
 }
 
 /// `DELETE /v1/cart`: the cart, empty.
@@ -170,6 +177,7 @@ async fn clear(
     trace: Trace,
     user: CurrentUser,
     key: IdempotencyKey,
+    if_match: IfMatch,
 ) -> Shown {
-    ask(&edge, &trace, &user, &key, Clear {}).await
+    ask(&edge, &trace, &user, &key, if_match, Clear {}).await
 }

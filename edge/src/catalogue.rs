@@ -25,6 +25,7 @@ use crate::{
     Edge,
     api::{LOCATION, Part, Resource, Route, post, put},
     body::Json,
+    conditional::{ETAG_HEADER, IfMatch, Version},
     error::ApiError,
     extract::{IdempotencyKey, PathId, Staff},
     items::{ItemShown, item_after},
@@ -48,7 +49,7 @@ pub(crate) fn routes() -> Resource {
                     "pictures": ["https://pictures.example/tea.jpg"], "status": "active",
                 }))
                 .answers::<ItemShown>(201, "The item.")
-                .headers(&[LOCATION, SEQ_HEADER])
+                .headers(&[LOCATION, SEQ_HEADER, ETAG_HEADER])
                 .then("showItem", "sku", "$response.body#/sku")
                 .then("receiveStock", "sku", "$response.body#/sku")
                 .refuses(409, &["ALREADY_CREATED"]),
@@ -61,7 +62,7 @@ pub(crate) fn routes() -> Resource {
                     "attributes": { "origin": "Uji" }, "pictures": [],
                 }))
                 .answers::<ItemShown>(200, "The item.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["UNKNOWN_ITEM"]),
         )
         .with(
@@ -69,7 +70,7 @@ pub(crate) fn routes() -> Resource {
                 .says("priceItem", "Set what an item costs", "For staff. Orders keep their price.")
                 .example(json!({ "amount": 500, "currency": "EUR" }))
                 .answers::<ItemShown>(200, "The item.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["UNKNOWN_ITEM"]),
         )
         .with(
@@ -80,7 +81,7 @@ pub(crate) fn routes() -> Resource {
                     "For staff. A draft, or one that was retired.",
                 )
                 .answers::<ItemShown>(200, "The item.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["UNKNOWN_ITEM"]),
         )
         .with(
@@ -91,7 +92,7 @@ pub(crate) fn routes() -> Resource {
                     "For staff. Orders keep what they hold.",
                 )
                 .answers::<ItemShown>(200, "The item.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["UNKNOWN_ITEM"]),
         )
         .with(
@@ -99,7 +100,7 @@ pub(crate) fn routes() -> Resource {
                 .says("receiveStock", "Receive pieces of an item", "For staff.")
                 .example(json!({ "quantity": 5 }))
                 .answers::<ItemShown>(200, "The item, with these pieces.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["UNKNOWN_ITEM"])
                 .refuses(409, &["TOO_MUCH_STOCK"]),
         )
@@ -175,7 +176,11 @@ struct Change {
     user: String,
     sku: ItemId,
     key: IdempotencyKey,
+    if_match: IfMatch,
 }
+
+/// The item as it is after a change.
+type Shown = Result<(Version, Seq, Answer<ItemShown>), ApiError>;
 
 impl FromRequestParts<Edge> for Change {
     type Rejection = ApiError;
@@ -185,7 +190,8 @@ impl FromRequestParts<Edge> for Change {
         let Staff(user) = Staff::from_request_parts(parts, edge).await?;
         let PathId(sku) = PathId::from_request_parts(parts, edge).await?;
         let key = IdempotencyKey::from_request_parts(parts, edge).await?;
-        Ok(Self { edge: edge.clone(), trace, user: user.id.to_string(), sku, key })
+        let if_match = IfMatch::from_request_parts(parts, edge).await?;
+        Ok(Self { edge: edge.clone(), trace, user: user.id.to_string(), sku, key, if_match })
     }
 }
 
@@ -196,20 +202,22 @@ impl Part for Change {
         Staff::describe(route);
         PathId::<Item>::describe(route);
         IdempotencyKey::describe(route);
+        IfMatch::describe(route);
     }
 }
 
 impl Change {
     /// Has the item carry `command` out, and answers with the item after it.
-    async fn ask<C: Wire>(self, command: C) -> Result<(Seq, Answer<ItemShown>), ApiError>
+    async fn ask<C: Wire>(self, command: C) -> Shown
     where
         Item: Handle<C, Error = ItemError>,
     {
-        let Self { edge, trace, user, sku, key } = self;
+        let Self { edge, trace, user, sku, key, if_match } = self;
         let asked = key.put_on(edge.bus().actor(&sku).ask(command), &user);
+        let asked = if_match.put_on(asked);
         let (_, position) = asked.principal(&user).trace(trace.as_str()).positioned().await?;
         let item = item_after(&edge, &sku, &position, &trace).await?;
-        Ok((Seq(position), Answer(item)))
+        Ok((Version(item.version), Seq(position), Answer(item)))
     }
 }
 
@@ -220,46 +228,38 @@ async fn create(
     Staff(user): Staff,
     key: IdempotencyKey,
     Json(body): Json<CreateItem>,
-) -> Result<(StatusCode, Seq, [(HeaderName, String); 1], Answer<ItemShown>), ApiError> {
+) -> Result<(StatusCode, Version, Seq, [(HeaderName, String); 1], Answer<ItemShown>), ApiError> {
     let CreateItem { sku, name, description, price, category, attributes, pictures, status } = body;
     let location = [(header::LOCATION, format!("/v1/items/{sku}"))];
-    let change = Change { edge, trace, user: user.id.to_string(), sku, key };
+    let change =
+        Change { edge, trace, user: user.id.to_string(), sku, key, if_match: IfMatch::ANY };
     let create = Create { name, description, price, category, attributes, pictures, status };
-    let (seq, item) = change.ask(create).await?;
-    Ok((StatusCode::CREATED, seq, location, item))
+    let (version, seq, item) = change.ask(create).await?;
+    Ok((StatusCode::CREATED, version, seq, location, item))
 }
 
 /// `PUT /v1/items/{sku}`, for staff: what it is called and listed under, in whole.
-async fn describe(
-    change: Change,
-    Json(body): Json<DescribeItem>,
-) -> Result<(Seq, Answer<ItemShown>), ApiError> {
+async fn describe(change: Change, Json(body): Json<DescribeItem>) -> Shown {
     let DescribeItem { name, description, category, attributes, pictures } = body;
     change.ask(Describe { name, description, category, attributes, pictures }).await
 }
 
 /// `PUT /v1/items/{sku}/price`, for staff: what it costs from now on.
-async fn set_price(
-    change: Change,
-    Json(price): Json<Money>,
-) -> Result<(Seq, Answer<ItemShown>), ApiError> {
+async fn set_price(change: Change, Json(price): Json<Money>) -> Shown {
     change.ask(SetPrice { price }).await
 }
 
 /// `POST /v1/items/{sku}/activation`, for staff: it is sold, as a draft or again.
-async fn activate(change: Change) -> Result<(Seq, Answer<ItemShown>), ApiError> {
+async fn activate(change: Change) -> Shown {
     change.ask(Activate {}).await
 }
 
 /// `POST /v1/items/{sku}/retirement`, for staff: it is sold no longer; orders keep what they hold.
-async fn retire(change: Change) -> Result<(Seq, Answer<ItemShown>), ApiError> {
+async fn retire(change: Change) -> Shown {
     change.ask(Retire {}).await
 }
 
 /// `POST /v1/items/{sku}/stock`, for staff: 200 with the item; 404 for one never created.
-async fn receive(
-    change: Change,
-    Json(ReceiveStock { quantity }): Json<ReceiveStock>,
-) -> Result<(Seq, Answer<ItemShown>), ApiError> {
+async fn receive(change: Change, Json(ReceiveStock { quantity }): Json<ReceiveStock>) -> Shown {
     change.ask(Receive { quantity }).await
 }

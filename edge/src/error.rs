@@ -14,7 +14,7 @@ use axum::{
 use bus::{AskError, Failure, RowError, Status};
 use serde::Serialize;
 
-use crate::position::AFTER;
+use crate::{conditional::IF_MATCH, position::AFTER};
 
 /// An answer that says no.
 #[derive(Debug)]
@@ -244,7 +244,14 @@ impl From<Failure> for ApiError {
                 let told = own_words(StatusCode::BAD_REQUEST, failure);
                 Self { code: "MALFORMED".into(), ..told }
             }
-            Status::Refused | Status::VersionMismatch => own_words(StatusCode::CONFLICT, failure),
+            Status::Refused => own_words(StatusCode::CONFLICT, failure),
+            // Where it stands instead, only who may read it is told.
+            Status::VersionMismatch => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "VERSION_MISMATCH",
+                "it is not as it was at that version: please read it again",
+            )
+            .at(IF_MATCH),
             Status::TooLarge => own_words(StatusCode::PAYLOAD_TOO_LARGE, failure),
             Status::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -320,7 +327,7 @@ mod tests {
         for (status, expected) in [
             (Status::BadCommand, 400),
             (Status::Refused, 409),
-            (Status::VersionMismatch, 409),
+            (Status::VersionMismatch, 412),
             (Status::TooLarge, 413),
             (Status::KeyReused, 422),
             (Status::Overloaded, 429),

@@ -11,6 +11,7 @@ use crate::{
     Edge,
     api::{Resource, get, post},
     body::Json,
+    conditional::{ETAG_HEADER, Version},
     error::ApiError,
     extract::{PathId, Staff},
     limits::PAGE_ROWS_DEFAULT,
@@ -32,7 +33,7 @@ pub(crate) fn routes() -> Resource {
                     "As long as nothing has left the house. What was paid goes back.",
                 )
                 .answers::<OrderShown>(200, "The order, cancelled or revoked.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["UNPLACED"])
                 .refuses(409, &["ALREADY_SHIPPED"]),
         )
@@ -44,7 +45,7 @@ pub(crate) fn routes() -> Resource {
                     "parcel": { "carrier": "Post", "tracking": "RR123456785DE" },
                 }))
                 .answers::<OrderShown>(201, "The order, with one more shipment.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(400, &["EMPTY", "TOO_MANY_LINES", "LINE_REPEATED"])
                 .refuses(409, &["NOT_PAID", "TOO_MANY", "TOO_MANY_STEPS"]),
         )
@@ -52,7 +53,7 @@ pub(crate) fn routes() -> Resource {
             step(post("/v1/orders/{id}/shipments/{number}/delivery", deliver))
                 .says("deliverShipment", "Say that a shipment has arrived", "For staff.")
                 .answers::<OrderShown>(200, "The order.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["NO_SUCH_SHIPMENT"]),
         )
         .with(
@@ -79,7 +80,7 @@ async fn cancel(asking: Asking, PathId(order): PathId<Order>) -> Shown {
     let command = Cancel { buyer: asking.user.unless_staff() };
     let (_, position) = asking.ask(&order, command).await?;
     let shown = asking.order(&order, &position).await?;
-    Ok((Seq(position), Answer(shown)))
+    Ok((Version(shown.version), Seq(position), Answer(shown)))
 }
 
 /// `POST /v1/orders/{id}/shipments`, for staff: 201 with the order.
@@ -91,14 +92,14 @@ async fn ship(
 ) -> Made {
     let (_, position) = asking.ask(&order, Ship { portions, parcel }).await?;
     let shown = asking.order(&order, &position).await?;
-    Ok((StatusCode::CREATED, Seq(position), Answer(shown)))
+    Ok((StatusCode::CREATED, Version(shown.version), Seq(position), Answer(shown)))
 }
 
 /// `POST /v1/orders/{id}/shipments/{number}/delivery`, for staff: 200 with the order.
 async fn deliver(_: Staff, asking: Asking, Step { order, number }: Step) -> Shown {
     let (_, position) = asking.ask(&order, Deliver { shipment: number }).await?;
     let shown = asking.order(&order, &position).await?;
-    Ok((Seq(position), Answer(shown)))
+    Ok((Version(shown.version), Seq(position), Answer(shown)))
 }
 
 /// `GET /v1/board/orders?column=&limit=&cursor=`, for staff: a page of one column, newest first.

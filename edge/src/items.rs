@@ -10,7 +10,7 @@ use actors::{
         Category, Item, ItemCard, ItemId, ItemStatus, Priced, Show, ShowPrices, StockCard,
     },
 };
-use axum::{Json as Answer, extract::State};
+use axum::{Json as Answer, extract::State, response::Response};
 use bus::{GetRow, JsonSchema, ListRows, Position, Selection};
 use serde::Serialize;
 use serde_json::json;
@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::{
     Edge,
     api::{Resource, get},
+    conditional::{IfNoneMatch, Version},
     error::ApiError,
     extract::{AnyUser, PathId},
     limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT},
@@ -65,6 +66,7 @@ pub(crate) fn routes() -> Resource {
                     "What it is, and how many pieces there are. A draft is shown to staff alone.",
                 )
                 .answers::<ItemShown>(200, "The item.")
+                .versioned()
                 .refuses(404, &["NOT_FOUND"]),
         )
         .with(
@@ -90,6 +92,9 @@ struct MinorUnits(#[expect(dead_code, reason = "only described")] u64);
     "received": 5, "available": 3, "held": 2, "shipped": 0, "written_off": 0,
 }))]
 pub(crate) struct ItemShown {
+    /// At which version it is, for its `ETag`.
+    #[serde(skip)]
+    pub(crate) version: u64,
     /// Its name for programs, and in its path.
     sku: String,
     /// Its name for people.
@@ -158,8 +163,9 @@ pub(crate) async fn item_after(
     if let Ok(Some(card)) = row.timeout(ROW_TIMEOUT).await {
         return Ok(card.into());
     }
-    let stock = edge.bus().actor(sku).ask(Show {}).trace(trace.as_str()).await?;
-    Ok(stock.into())
+    let asked = edge.bus().actor(sku).ask(Show {}).trace(trace.as_str());
+    let (stock, position) = asked.positioned().await?;
+    Ok(ItemShown { version: position.sequence, ..stock.into() })
 }
 
 /// `GET /v1/items/{sku}`: the item, or 404.
@@ -167,9 +173,11 @@ async fn show(
     State(edge): State<Edge>,
     user: AnyUser,
     after: After,
+    if_none_match: IfNoneMatch,
     PathId(sku): PathId<Item>,
-) -> Result<Answer<ItemShown>, ApiError> {
-    Ok(Answer(visible(&edge, &user, &after, &sku).await?.into()))
+) -> Result<Response, ApiError> {
+    let shown = ItemShown::from(visible(&edge, &user, &after, &sku).await?);
+    Ok(if_none_match.answer(Version(shown.version), shown))
 }
 
 /// `GET /v1/items/{sku}/prices`: what the item cost, the latest price first.
@@ -239,6 +247,7 @@ async fn list_all(
 impl From<ItemCard> for ItemShown {
     fn from(card: ItemCard) -> Self {
         Self {
+            version: card.version,
             sku: card.sku,
             name: card.name,
             description: card.description,
@@ -259,6 +268,7 @@ impl From<ItemCard> for ItemShown {
 impl From<StockCard> for ItemShown {
     fn from(stock: StockCard) -> Self {
         Self {
+            version: 0, // It does not know: whoever asks it does.
             sku: stock.sku.to_string(),
             name: stock.name,
             description: stock.description,

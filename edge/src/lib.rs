@@ -19,6 +19,7 @@ mod error;
 mod refusal;
 
 mod body;
+mod conditional;
 mod extract;
 mod observe;
 mod position;

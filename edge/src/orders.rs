@@ -10,7 +10,7 @@ use actors::{
         Returned, Shipment,
     },
 };
-use axum::{Json as Answer, extract::State};
+use axum::{Json as Answer, extract::State, response::Response};
 use bus::{GetRow, JsonSchema, ListRows, Listed, Position, RowError, Selection};
 use serde::Serialize;
 use serde_json::json;
@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::{
     Edge,
     api::{LOCATION, RETRY_AFTER, Resource, Route, get, post},
+    conditional::{IfNoneMatch, Version},
     error::ApiError,
     extract::{CurrentUser, PathId},
     limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT},
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Resource {
             get("/v1/orders/{id}", show)
                 .says("showOrder", "Show an order", "")
                 .answers::<OrderShown>(200, "The order.")
+                .versioned()
                 .refuses(404, &["NOT_FOUND"]),
         )
 }
@@ -76,6 +78,9 @@ fn place_route() -> Route {
     "placed_at": "2026-11-21T05:16:57.215Z", "settled_at": "2026-11-21T05:16:57.228Z",
 }))]
 pub(crate) struct OrderShown {
+    /// At which version it is, for its `ETag`.
+    #[serde(skip)]
+    pub(crate) version: u64,
     /// The order.
     id: String,
     /// How it stands, in one word.
@@ -156,15 +161,22 @@ async fn show(
     State(edge): State<Edge>,
     user: CurrentUser,
     after: After,
+    if_none_match: IfNoneMatch,
     PathId(order): PathId<Order>,
-) -> Result<Answer<OrderShown>, ApiError> {
+) -> Result<Response, ApiError> {
+    let row = own(&edge, &user, &order);
+    let row = after.of::<Order>().fold(row, GetRow::after).await?;
+    let shown = OrderShown::from(row.ok_or_else(|| no_such_order(&order))?);
+    Ok(if_none_match.answer(Version(shown.version), shown))
+}
+
+/// The order's row, if this user may see it.
+pub(crate) fn own(edge: &Edge, user: &CurrentUser, order: &OrderId) -> GetRow<OrderCard> {
     let row = edge.bus().rows::<OrderCard>().get(order.as_str());
-    let row = match user.unless_staff() {
+    match user.unless_staff() {
         Some(buyer) => row.within("buyer", buyer.as_str()),
         None => row,
-    };
-    let row = after.of::<Order>().fold(row, GetRow::after).await?;
-    row.map(|card| Answer(card.into())).ok_or_else(|| no_such_order(&order))
+    }
 }
 
 /// The buyer's order including the commit at `position`, if the rows come in time.
@@ -185,6 +197,7 @@ pub(crate) fn no_such_order(order: &OrderId) -> ApiError {
 impl From<OrderCard> for OrderShown {
     fn from(card: OrderCard) -> Self {
         Self {
+            version: card.version,
             id: card.id,
             status: card.status,
             currency: card.currency,
@@ -202,8 +215,9 @@ impl From<OrderCard> for OrderShown {
 
 impl OrderShown {
     /// The order as it says itself, which does not know when anything happened.
-    pub(crate) fn of(order: &OrderId, view: OrderView) -> Self {
+    pub(crate) fn of(order: &OrderId, view: OrderView, position: &Position) -> Self {
         Self {
+            version: position.sequence,
             id: order.to_string(),
             status: view.status,
             currency: view.currency,

@@ -31,6 +31,7 @@ use crate::{
     Edge,
     body::Json,
     carts::cart_of,
+    conditional::IfMatch,
     error::ApiError,
     extract::{CurrentUser, IdempotencyKey},
     limits::ROW_TIMEOUT,
@@ -115,13 +116,14 @@ pub(crate) async fn check_out(
     trace: Trace,
     buyer: CurrentUser,
     key: IdempotencyKey,
+    if_match: IfMatch,
     wait: Wait,
     Json(PayCart { card }): Json<PayCart>,
 ) -> Result<Response, ApiError> {
     let deadline = Instant::now() + wait.time;
     let placing = Placing::begin(edge, trace, buyer, &key, &["cart"]);
     let card = read_card(&card)?;
-    let (card, position) = placing.check_out_and_wait(card, deadline).await?;
+    let (card, position) = placing.check_out_and_wait(card, if_match, deadline).await?;
     Ok(wait.acknowledge((Seq(position), placing.answer(card)).into_response()))
 }
 
@@ -257,12 +259,14 @@ impl Placing {
     async fn check_out_and_wait(
         &self,
         card: CardToken,
+        if_match: IfMatch,
         deadline: Instant,
     ) -> Result<(Option<OrderCard>, Position), ApiError> {
         let live = self.edge.bus().live("order").await.map_err(ApiError::unavailable)?;
         let order = self.order.clone();
         let asked = self.edge.bus().actor(&cart_of(&self.buyer)).ask(CheckOut { order, card });
-        let asked = asked.key(self.key.clone()).principal(self.buyer.id.as_str());
+        let asked = if_match.put_on(asked.key(self.key.clone()));
+        let asked = asked.principal(self.buyer.id.as_str());
         let (_, checked_out_at) = asked.trace(self.trace.as_str()).positioned().await?;
         // A repeat's order may have settled before we listened.
         if self.is_placed_already().await? {

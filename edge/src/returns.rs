@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::{
     api::{Resource, post},
     body::Json,
+    conditional::{ETAG_HEADER, Version},
     error::ApiError,
     extract::{PathId, Staff},
     orders::OrderShown,
@@ -28,7 +29,7 @@ pub(crate) fn routes() -> Resource {
                     "portions": [{ "sku": "TEA", "quantity": 1 }], "reason": "it came broken",
                 }))
                 .answers::<OrderShown>(201, "The order, with one more return.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(400, &["EMPTY", "TOO_MANY_LINES", "LINE_REPEATED"])
                 .refuses(409, &["NOT_PAID", "TOO_MANY", "TOO_MANY_STEPS"]),
         )
@@ -42,7 +43,7 @@ pub(crate) fn routes() -> Resource {
                 )
                 .example(json!({ "sellable": true }))
                 .answers::<Refunded>(200, "What goes back, and the order.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["NO_SUCH_RETURN"])
                 .refuses(409, &["ALREADY_DECIDED", "NOT_PAID"]),
         )
@@ -51,7 +52,7 @@ pub(crate) fn routes() -> Resource {
                 .says("rejectReturn", "Refuse to take something back", "For staff.")
                 .example(json!({ "reason": "it was used" }))
                 .answers::<OrderShown>(200, "The order.")
-                .headers(&[SEQ_HEADER])
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["NO_SUCH_RETURN"])
                 .refuses(409, &["ALREADY_DECIDED"]),
         )
@@ -103,7 +104,7 @@ async fn give_back(
     let command = Return { buyer: asking.user.unless_staff(), portions, reason };
     let (_, position) = asking.ask(&order, command).await?;
     let shown = asking.order(&order, &position).await?;
-    Ok((StatusCode::CREATED, Seq(position), Answer(shown)))
+    Ok((StatusCode::CREATED, Version(shown.version), Seq(position), Answer(shown)))
 }
 
 /// `POST /v1/orders/{id}/returns/{number}/acceptance`, for staff: 200 with what goes back.
@@ -112,10 +113,10 @@ async fn accept(
     asking: Asking,
     Step { order, number }: Step,
     Json(Acceptance { sellable }): Json<Acceptance>,
-) -> Result<(Seq, Answer<Refunded>), ApiError> {
+) -> Result<(Version, Seq, Answer<Refunded>), ApiError> {
     let (refund, position) = asking.ask(&order, AcceptReturn { number, sellable }).await?;
     let order = asking.order(&order, &position).await?;
-    Ok((Seq(position), Answer(Refunded { refund, order })))
+    Ok((Version(order.version), Seq(position), Answer(Refunded { refund, order })))
 }
 
 /// `POST /v1/orders/{id}/returns/{number}/rejection`, for staff: 200 with the order.
@@ -127,5 +128,5 @@ async fn reject(
 ) -> Shown {
     let (_, position) = asking.ask(&order, RejectReturn { number, reason }).await?;
     let shown = asking.order(&order, &position).await?;
-    Ok((Seq(position), Answer(shown)))
+    Ok((Version(shown.version), Seq(position), Answer(shown)))
 }

@@ -8,16 +8,17 @@ use axum::{
     extract::{FromRequestParts, RawPathParams, State},
     http::{StatusCode, request::Parts},
 };
-use bus::{Ask, AskError, Handle, Id, Position, Wire};
+use bus::{Ask, AskError, Handle, Id, Position, Status, Wire};
 
 use crate::{
     Edge,
     api::{Part, Place, Route},
+    conditional::{IfMatch, Version},
     error::ApiError,
     extract::{CurrentUser, IdempotencyKey, PathId},
     limits::ROW_TIMEOUT,
     observe::Trace,
-    orders::OrderShown,
+    orders::{OrderShown, own},
     position::Seq,
 };
 
@@ -61,6 +62,7 @@ pub(crate) struct Asking {
     trace: Trace,
     pub(crate) user: CurrentUser,
     key: IdempotencyKey,
+    if_match: IfMatch,
 }
 
 impl Asking {
@@ -74,11 +76,20 @@ impl Asking {
     {
         let asked: Ask<Order, C> = self.edge.bus().actor(order).ask(command);
         let asked = self.key.put_on(asked, self.user.id.as_str());
+        let asked = self.if_match.put_on(asked);
         let asked = asked.principal(self.user.id.as_str()).trace(self.trace.as_str());
-        asked.positioned().await.map_err(|error| match error {
-            AskError::Refused(refusal) => refused(refusal),
-            error => error.into(),
-        })
+        match asked.positioned().await {
+            Ok(answered) => Ok(answered),
+            Err(AskError::Refused(refusal)) => Err(refused(refusal)),
+            Err(AskError::Failed(failure)) if failure.status == Status::VersionMismatch => {
+                // Told before the order says whose it is: somebody else's is as if not there.
+                match own(&self.edge, &self.user, order).timeout(ROW_TIMEOUT).await? {
+                    Some(_) => Err(failure.into()),
+                    None => Err(refused(OrderError::Unplaced)),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The order including the commit at `position`: its row, or what the order itself says if
@@ -92,8 +103,9 @@ impl Asking {
         if let Ok(Some(card)) = row.timeout(ROW_TIMEOUT).await {
             return Ok(card.into());
         }
-        let shown = self.edge.bus().actor(order).ask(Show {}).trace(self.trace.as_str()).await?;
-        Ok(OrderShown::of(order, shown))
+        let asked = self.edge.bus().actor(order).ask(Show {}).trace(self.trace.as_str());
+        let (view, stands_at) = asked.positioned().await?;
+        Ok(OrderShown::of(order, view, &stands_at))
     }
 }
 
@@ -115,7 +127,8 @@ impl FromRequestParts<Edge> for Asking {
         let trace = Trace::from_request_parts(parts, edge).await?;
         let user = CurrentUser::from_request_parts(parts, edge).await?;
         let key = IdempotencyKey::from_request_parts(parts, edge).await?;
-        Ok(Self { edge: edge.clone(), trace, user, key })
+        let if_match = IfMatch::from_request_parts(parts, edge).await?;
+        Ok(Self { edge: edge.clone(), trace, user, key, if_match })
     }
 }
 
@@ -125,10 +138,11 @@ impl Part for Asking {
         Trace::describe(route);
         CurrentUser::describe(route);
         IdempotencyKey::describe(route);
+        IfMatch::describe(route);
     }
 }
 
 /// The order as it stands after the step.
-pub(crate) type Shown = Result<(Seq, Answer<OrderShown>), ApiError>;
+pub(crate) type Shown = Result<(Version, Seq, Answer<OrderShown>), ApiError>;
 /// The same, with something new in it.
-pub(crate) type Made = Result<(StatusCode, Seq, Answer<OrderShown>), ApiError>;
+pub(crate) type Made = Result<(StatusCode, Version, Seq, Answer<OrderShown>), ApiError>;

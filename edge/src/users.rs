@@ -7,11 +7,11 @@
 use actors::{
     limits::{NAME_CHARS_MAX, POSTAL_ADDRESSES_MAX},
     users::{
-        Claim, Confirm, EmailError, EmailId, Holder, PostalAddress, Profile, Register, Rename,
-        SetPostalAddresses, Show, User, UserError, UserId, UserRole, is_address,
+        ChangeProfile, Claim, Confirm, EmailError, EmailId, Holder, PostalAddress, Profile,
+        Register, Show, User, UserError, UserId, UserRole, is_address,
     },
 };
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Json as Answer, extract::State, http::StatusCode, response::Response};
 use bus::{
     AskError, JsonSchema, Position,
     schemars::{Schema, SchemaGenerator, json_schema},
@@ -23,6 +23,7 @@ use crate::{
     Edge,
     api::{Resource, get, patch, post},
     body::Json,
+    conditional::{ETAG_HEADER, IfMatch, IfNoneMatch, Version},
     error::ApiError,
     extract::{CurrentUser, IdempotencyKey},
     observe::Trace,
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Resource {
             get("/v1/users/me", me)
                 .says("showMe", "Show one's own profile", "")
                 .answers::<ProfileShown>(200, "The profile.")
+                .versioned()
                 .refuses(404, &["UNKNOWN_USER"]),
         )
         .with(
@@ -57,6 +59,7 @@ pub(crate) fn routes() -> Resource {
                     "postcode": "SW1Y 4JH", "town": "London", "country": "GB",
                 }] }))
                 .answers::<ProfileShown>(200, "The profile.")
+                .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(400, &["INVALID", "INVALID_NAME"])
                 .refuses(404, &["UNKNOWN_USER"]),
         )
@@ -186,16 +189,19 @@ async fn me(
     State(edge): State<Edge>,
     trace: Trace,
     user: CurrentUser,
-) -> Result<Answer<ProfileShown>, ApiError> {
+    if_none_match: IfNoneMatch,
+) -> Result<Response, ApiError> {
     let asked = edge.bus().actor::<User>(&user.id).ask(Show {});
-    let profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
-    Ok(Answer(profile.into()))
+    let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
+    let (profile, position) = asked.positioned().await?;
+    Ok(if_none_match.answer(Version::from(&position), ProfileShown::from(profile)))
 }
 
 /// What of a profile is to be changed; what is not named stays.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ChangeProfile {
+#[schemars(rename = "ChangeProfile")]
+struct ProfileChange {
     /// What the user is called.
     #[serde(default)]
     #[schemars(schema_with = "name_or_none")]
@@ -215,8 +221,10 @@ async fn change(
     State(edge): State<Edge>,
     trace: Trace,
     user: CurrentUser,
-    Json(ChangeProfile { name, addresses }): Json<ChangeProfile>,
-) -> Result<Answer<ProfileShown>, ApiError> {
+    key: IdempotencyKey,
+    if_match: IfMatch,
+    Json(ProfileChange { name, addresses }): Json<ProfileChange>,
+) -> Result<(Version, Seq, Answer<ProfileShown>), ApiError> {
     if let Some(name) = &name {
         check_name(name)?;
     }
@@ -224,17 +232,11 @@ async fn change(
         let message = format!("at most {POSTAL_ADDRESSES_MAX} addresses are kept");
         return Err(ApiError::invalid("addresses", message));
     }
-    let asked = edge.bus().actor::<User>(&user.id).ask(Show {});
-    let mut profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
-    if let Some(addresses) = addresses {
-        let asked = edge.bus().actor::<User>(&user.id).ask(SetPostalAddresses { addresses });
-        profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
-    }
-    if let Some(name) = name {
-        let asked = edge.bus().actor::<User>(&user.id).ask(Rename { name });
-        profile = asked.principal(user.id.as_str()).trace(trace.as_str()).await?;
-    }
-    Ok(Answer(profile.into()))
+    let asked = edge.bus().actor::<User>(&user.id).ask(ChangeProfile { name, addresses });
+    let asked = if_match.put_on(key.put_on(asked, user.id.as_str()));
+    let asked = asked.principal(user.id.as_str()).trace(trace.as_str());
+    let (profile, position) = asked.positioned().await?;
+    Ok((Version::from(&position), Seq(position), Answer(profile.into())))
 }
 
 /// The user's own rule, kept before the address is claimed: a registration that is refused must

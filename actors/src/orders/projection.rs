@@ -14,6 +14,9 @@ use crate::money::{Currency, Money};
 pub struct OrderCard {
     /// The order.
     pub id: String,
+    /// The sequence of the last commit that is in it.
+    #[serde(default)]
+    pub version: u64,
     /// Who buys.
     pub buyer: String,
     /// How it stands.
@@ -109,7 +112,8 @@ impl OrderCard {
 
 impl Projection for OrderCard {
     const NAME: &'static str = "orders";
-    const VERSION: u32 = 2;
+    /// 3: they know their version.
+    const VERSION: u32 = 3;
 
     fn index(&self) -> Vec<IndexEntry> {
         vec![
@@ -122,6 +126,7 @@ impl Projection for OrderCard {
 impl Fold<Order> for OrderCard {
     fn fold(&mut self, _: &str, order: &Recorded<Order>) {
         let at = order.commit.at;
+        self.version = order.commit.position.sequence;
         match &order.event {
             OrderEvent::Placed { buyer, currency, card: _, lines } => {
                 order.id.as_str().clone_into(&mut self.id);
@@ -221,7 +226,7 @@ mod tests {
     #[test]
     fn a_buyer_finds_her_orders_by_when_they_were_placed() {
         let card = card_after([]);
-        assert_eq!((card.id.as_str(), card.buyer.as_str()), ("o-1", "u-1"));
+        assert_eq!((card.id.as_str(), card.buyer.as_str(), card.version), ("o-1", "u-1", 1));
         assert_eq!((card.status, card.settled_at), (OrderStatus::Placed, None));
         let placed_at = Timestamp::from_millis(1_000);
         let entry = |index, value| IndexEntry::new(index, value).ranked_by(placed_at);

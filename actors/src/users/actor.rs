@@ -9,11 +9,11 @@ use bus::{Actor, Context, Handle, Id, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChangePassword, CheckSession, CloseReason, CloseSession, CloseSessions, Credentials, Disable,
-    Enable, Grant, ListSessions, OpenSession, PasswordHash, PostalAddress, Profile, RefreshSession,
-    Register, Rehash, Rename, RequestReset, RequestVerification, ResetPassword, Revoke,
-    SetPostalAddresses, Show, ShowCredentials, UserError, UserEvent, UserRole, Verify,
-    links::Links, sessions::Sessions,
+    ChangePassword, ChangeProfile, CheckSession, CloseReason, CloseSession, CloseSessions,
+    Credentials, Disable, Enable, Grant, ListSessions, OpenSession, PasswordHash, PostalAddress,
+    Profile, RefreshSession, Register, Rehash, Rename, RequestReset, RequestVerification,
+    ResetPassword, Revoke, SetPostalAddresses, Show, ShowCredentials, UserError, UserEvent,
+    UserRole, Verify, links::Links, sessions::Sessions,
 };
 use crate::name::tidy_name;
 
@@ -67,6 +67,7 @@ impl Actor for User {
         Rehash,
         Rename,
         SetPostalAddresses,
+        ChangeProfile,
         Grant,
         Revoke,
         Disable,

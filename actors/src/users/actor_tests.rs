@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use bus::{Actor, Timestamp, testing::given};
 
 use super::{
-    ChangePassword, CheckSession, CloseReason, CloseSession, CloseSessions, Credentials, Disable,
-    EmailId, Enable, Grant, ListSessions, OpenSession, PasswordHash, PostalAddress, Profile,
-    RefreshSession, Refreshed, Register, Rehash, Rename, RequestReset, RequestVerification,
-    ResetPassword, Revoke, SessionId, SetPostalAddresses, Show, ShowCredentials, User, UserError,
-    UserEvent, UserId, UserRole, Verify,
+    ChangePassword, ChangeProfile, CheckSession, CloseReason, CloseSession, CloseSessions,
+    Credentials, Disable, EmailId, Enable, Grant, ListSessions, OpenSession, PasswordHash,
+    PostalAddress, Profile, RefreshSession, Refreshed, Register, Rehash, Rename, RequestReset,
+    RequestVerification, ResetPassword, Revoke, SessionId, SetPostalAddresses, Show,
+    ShowCredentials, User, UserError, UserEvent, UserId, UserRole, Verify,
 };
 
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g";
@@ -299,5 +299,14 @@ fn a_profile_changes_only_when_it_is_news() {
     given::<User>([registered()]).when(rename()).then([renamed.clone()]);
     given::<User>([registered(), renamed]).when(rename()).then([]);
     let addresses: Vec<PostalAddress> = Vec::new();
-    given::<User>([registered()]).when(SetPostalAddresses { addresses }).then([]);
+    given::<User>([registered()])
+        .when(SetPostalAddresses { addresses: addresses.clone() })
+        .then([]);
+    let renamed = UserEvent::Renamed { name: "Anna".to_owned() };
+    let change = |name: &str| ChangeProfile {
+        name: Some(name.to_owned()),
+        addresses: Some(addresses.clone()),
+    };
+    given::<User>([registered()]).when(change("Anna")).then([renamed.clone()]);
+    given::<User>([registered(), renamed]).when(change("Anna")).then([]);
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use bus::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{EmailId, PostalAddress, UserId};
 use crate::{limits::POSTAL_ADDRESSES_MAX, name::read_name};
@@ -60,6 +60,33 @@ pub struct SetPostalAddresses {
     #[serde(deserialize_with = "super::postal::read_all")]
     #[schemars(extend("maxItems" = POSTAL_ADDRESSES_MAX))]
     pub addresses: Vec<PostalAddress>,
+}
+
+/// To a user: be otherwise, in all of this at once; what is not named stays. Replies with the
+/// profile.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeProfile {
+    /// What the user is called: 1 to 200 characters.
+    #[serde(
+        default,
+        deserialize_with = "read_name_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(schema_with = "crate::schema::name")]
+    pub name: Option<String>,
+    /// Where parcels reach the user: all addresses, the preferred one first, 10 at most.
+    #[serde(
+        default,
+        deserialize_with = "super::postal::read_all_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Vec<PostalAddress>", extend("maxItems" = POSTAL_ADDRESSES_MAX))]
+    pub addresses: Option<Vec<PostalAddress>>,
+}
+
+fn read_name_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    read_name(from).map(Some)
 }
 
 /// To a user: log in no more; all sessions are closed. Replies with the profile.
@@ -172,6 +199,12 @@ impl fmt::Debug for Register {
 impl fmt::Debug for Rename {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Rename(…)")
+    }
+}
+
+impl fmt::Debug for ChangeProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChangeProfile(…)")
     }
 }
 

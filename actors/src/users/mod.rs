@@ -38,8 +38,8 @@ pub use self::{
     },
     actor::{User, UserId},
     commands::{
-        Disable, Enable, Grant, Profile, Register, Rename, Revoke, SetPostalAddresses, Show,
-        UnknownUserRole, UserError, UserRole,
+        ChangeProfile, Disable, Enable, Grant, Profile, Register, Rename, Revoke,
+        SetPostalAddresses, Show, UnknownUserRole, UserError, UserRole,
     },
     email::{Email, EmailId},
     email_commands::{Claim, Confirm, EmailError, Holder, Lapse, Release, is_address},

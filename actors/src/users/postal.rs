@@ -49,6 +49,13 @@ pub(super) fn read_all<'de, D: Deserializer<'de>>(
     Err(de::Error::custom(format!("at most {POSTAL_ADDRESSES_MAX} postal addresses")))
 }
 
+/// The same, where there need be none.
+pub(super) fn read_all_if_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<PostalAddress>>, D::Error> {
+    read_all(deserializer).map(Some)
+}
+
 fn read_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     let line = text.trim();

@@ -3,8 +3,8 @@
 use bus::{Context, Handle};
 
 use super::{
-    CloseReason, Disable, Enable, Grant, Profile, Rename, Revoke, SetPostalAddresses, User,
-    UserError, UserEvent,
+    ChangeProfile, CloseReason, Disable, Enable, Grant, Profile, Rename, Revoke,
+    SetPostalAddresses, User, UserError, UserEvent,
 };
 
 impl Handle<Rename> for User {
@@ -34,6 +34,30 @@ impl Handle<SetPostalAddresses> for User {
         let is_news = self.person()?.postal_addresses != addresses;
         let event = is_news.then(|| UserEvent::PostalAddressesSet { addresses: addresses.clone() });
         self.changed(ctx, event, |profile| profile.addresses = addresses)
+    }
+}
+
+impl Handle<ChangeProfile> for User {
+    const NAME: &'static str = "change_profile";
+    type Reply = Profile;
+
+    fn handle(
+        &self,
+        ChangeProfile { name, addresses }: ChangeProfile,
+        ctx: &mut Context<Self>,
+    ) -> Result<Profile, UserError> {
+        // Both in one commit: whoever changes what she saw changes all of it or nothing.
+        let person = self.person()?;
+        let mut profile = person.profile(ctx.id());
+        if let Some(addresses) = addresses.filter(|given| *given != person.postal_addresses) {
+            profile.addresses.clone_from(&addresses);
+            ctx.emit(UserEvent::PostalAddressesSet { addresses });
+        }
+        if let Some(name) = name.filter(|given| *given != person.name) {
+            profile.name.clone_from(&name);
+            ctx.emit(UserEvent::Renamed { name });
+        }
+        Ok(profile)
     }
 }
 

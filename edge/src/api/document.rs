@@ -33,6 +33,9 @@ const BEARER: &str = "bearer";
 const ABOUT: &str = "A shop, over HTTP. What a client may rely on:\n\n\
     - A repeat with the same `Idempotency-Key` has one effect, and gets the first one's answer.\n\
     - `Cb-Seq` says where a change left its actor; a read that sends it as `Cb-After` includes it.\n\
+    - An `ETag` is a version: a read with `If-None-Match` is 304 while it is still so, and a change \
+      with `If-Match` is 412, and changes nothing, once it is not. Whatever happens to a thing makes \
+      another version of it: an item's pieces being held, a user's logging in.\n\
     - What is somebody else's is answered as if it were not there.\n\
     - Every \"no\" is a problem (RFC 9457) with an `error.code` for programs; 429, 503 and 504 say \
       by `Retry-After` when to ask again.\n\

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::inputs::Inputs;
-use crate::Edge;
+use crate::{Edge, conditional::ETAG_HEADER};
 
 pub(crate) use utoipa::openapi::HttpMethod as Method;
 
@@ -201,6 +201,12 @@ impl Route {
             answer.headers.extend(headers);
         }
         self
+    }
+
+    /// The last answer has a version: whoever has it already is told just that.
+    pub(crate) fn versioned(self) -> Self {
+        let tagged = self.headers(&[ETAG_HEADER]);
+        tagged.answers_nothing(304, "It is as the client has it.").headers(&[ETAG_HEADER])
     }
 
     /// What can be asked after the last answer.

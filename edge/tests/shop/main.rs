@@ -10,6 +10,7 @@ mod accounts;
 mod bad_input;
 mod carts;
 mod catalogue;
+mod conditional;
 mod connections;
 mod events;
 mod fulfilment;
