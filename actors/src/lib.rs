@@ -35,7 +35,7 @@ use self::{
     },
     notifications::{Notice, SendNotice, saga as notices},
     orders::{Order, OrderCard, saga as checkout},
-    payments::{ChargeCard, Payment},
+    payments::{ChargeCard, LedgerRow, Payment},
     users::{Email, User, saga as registration},
 };
 pub use self::{
@@ -58,7 +58,7 @@ pub struct Outside<G> {
 }
 
 /// A node that plays `roles`: everything the shop runs, each part under the role whose commits
-/// it follows. The orders' and items' cards want [`Host::rows_in`].
+/// it follows. The orders' and items' cards and the ledger want [`Host::rows_in`].
 pub fn host<G: Gateway>(bus: Bus, roles: &[Role], outside: Outside<G>) -> Host {
     let Outside { gateway, mailer, links } = outside;
     let mut host = Host::new(bus);
@@ -100,7 +100,9 @@ pub fn host<G: Gateway>(bus: Bus, roles: &[Role], outside: Outside<G>) -> Host {
             .actor::<Payment>()
             .described::<Payment>()
             .saga("checkout", checkout::on_payment)
-            .effect(ChargeCard { gateway });
+            .effect(ChargeCard { gateway })
+            .projection::<LedgerRow, Payment>()
+            .described_rows::<LedgerRow>();
     }
     if roles.contains(&Role::Notice) {
         host = host.actor::<Notice>().described::<Notice>().effect(SendNotice { mailer, links });

@@ -26,7 +26,7 @@ pub enum Role {
     Cart,
     /// Orders, their checkout and their list.
     Order,
-    /// Payments, and the calls to the card gateway.
+    /// Payments, the calls to the card gateway, and the ledger.
     Payment,
     /// Notices, and the mails they become.
     Notice,

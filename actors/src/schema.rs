@@ -54,6 +54,16 @@ pub(crate) fn amount(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A balance, or a line of one: what can be owed as well as owned.
+pub(crate) fn signed_amount(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer",
+        "description": "Minor units: above zero a debit, below zero a credit.",
+        "minimum": i64::MIN,
+        "maximum": i64::MAX,
+    })
+}
+
 pub(crate) fn postal_line(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -121,6 +131,11 @@ pub fn count(_: &mut SchemaGenerator) -> Schema {
 /// A running number: what `u32` reads.
 pub(crate) fn number(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })
+}
+
+/// A running number, where there may be none.
+pub(crate) fn optional_number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX })
 }
 
 /// An SMTP reply code: what `u16` reads.

@@ -17,6 +17,9 @@ mod effect;
 mod events;
 mod gateway;
 mod http_gateway;
+mod ledger;
+#[cfg(test)]
+mod ledger_tests;
 mod refunds;
 pub mod simulated;
 
@@ -31,5 +34,6 @@ pub use self::{
     events::PaymentEvent,
     gateway::{Charge, Charged, Gateway, GatewayError, Verdict},
     http_gateway::{HttpGateway, InvalidGateway},
+    ledger::{Account, BOOK, Book, EntryEvent, LedgerEntry, LedgerRow, Posting},
     simulated::SimulatedGateway,
 };
