@@ -5,6 +5,7 @@
 //! file of its own, and makes [`router`] and [`openapi`] of it; `extract`, `body` and `query` say
 //! what comes in, `error` and `refusal` how "no" goes out; [`serve`] owns the sockets.
 
+mod ledger;
 mod limits;
 
 mod keys;

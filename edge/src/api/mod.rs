@@ -19,8 +19,8 @@ pub(crate) use self::{
 };
 
 use crate::{
-    accounts, carts, catalogue, events, fulfilment, health, imports, items, jwks, orders, people,
-    returns, sessions, users,
+    accounts, carts, catalogue, events, fulfilment, health, imports, items, jwks, ledger, orders,
+    people, returns, sessions, users,
 };
 
 /// Where a new thing is.
@@ -45,6 +45,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         returns::routes(),
         events::routes(),
         people::routes(),
+        ledger::routes(),
         jwks::routes(),
         health::routes(),
         routes(),

@@ -107,6 +107,8 @@ const TABLE: &[Row] = &[
         |_| json!({ "is_disabled": false }),
         [401, 403, 403, 403, 200],
     ),
+    ("GET", "/v1/ledger", NONE, [401, 403, 403, 403, 200]),
+    ("GET", "/v1/ledger/entries", NONE, [401, 403, 403, 403, 200]),
     // Last, because whoever asks is logged out.
     ("DELETE", "/v1/sessions/current", NONE, [401, 204, 204, 204, 204]),
     ("DELETE", "/v1/sessions", NONE, [401, 401, 401, 401, 401]),

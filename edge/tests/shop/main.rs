@@ -16,6 +16,7 @@ mod events;
 mod fulfilment;
 mod idempotency;
 mod importing;
+mod ledger;
 mod ordering;
 mod positions;
 mod race;
