@@ -2,7 +2,7 @@
 
 use actors::{
     Currency,
-    payments::{Account, BOOK, EntryEvent, LedgerEntry, LedgerRow, Payment, Posting},
+    payments::{Account, BOOK, Book, EntryEvent, LedgerEntry, LedgerRow, Payment, Posting},
 };
 use axum::{Json as Answer, extract::State};
 use bus::{GetRow, JsonSchema, ListRows, Listed, Selection};
@@ -114,7 +114,7 @@ async fn balances(
     let row = edge.bus().rows::<LedgerRow>().get(BOOK);
     // Before the first payment there is none.
     let row = after.of::<Payment>().fold(row, GetRow::after).await?;
-    let book = if let Some(LedgerRow::Book(book)) = row { book } else { Default::default() };
+    let book = if let Some(LedgerRow::Book(book)) = row { book } else { Book::default() };
     let sums = book.sums().into_iter();
     let sums = sums.map(|(currency, amount)| SumShown { currency, amount }).collect();
     let balances = book.balances.into_iter().map(PostingShown::from).collect();
@@ -144,7 +144,7 @@ impl From<Listed<LedgerRow>> for EntriesShown {
         // Entries alone are listed.
         let entries = page.rows.into_iter().filter_map(|row| match row {
             LedgerRow::Entry(entry) => Some(EntryShown::from(entry)),
-            LedgerRow::Empty | LedgerRow::Awaited(_) | LedgerRow::Book(_) => None,
+            LedgerRow::Empty | LedgerRow::Book(_) => None,
         });
         Self { entries: entries.collect(), next: page.next }
     }

@@ -163,6 +163,7 @@ impl Story {
         self.check_addresses();
         self.check_orders(history);
         self.check_stock();
+        self.check_refunds();
         self.check_money(accounts);
         self.check_letters(outbox);
     }

@@ -5,6 +5,7 @@
 //! holds the raw streams against what clients were told. The same seed plays the same story.
 
 mod audit;
+mod books;
 mod clients;
 mod dice;
 mod fates;
@@ -20,6 +21,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     audit::{Commit, KINDS, Story},
+    books::check_books,
     clients::{Client, History, ITEMS},
     dice::Dice,
     nemesis::trouble,
@@ -130,7 +132,9 @@ async fn play(seed: u64) -> Report {
     let mut story = settle(&world, &history).await;
     story.found.extend(late);
     story.check(&history, &ledger.read(), &outbox);
-    check_rows(&world.connect("auditor"), &mut story, &history).await;
+    let auditor = world.connect("auditor");
+    check_rows(&auditor, &mut story, &history).await;
+    check_books(&auditor, &mut story).await;
     if story.found.is_empty() {
         // What timers do then finds all settled, and must leave it so.
         nodes.leave_alone(&world, OVERNIGHT).await;

@@ -131,7 +131,7 @@ pub(crate) fn on_item(item: &Recorded<Item>, then: &mut Then) {
 /// What became of the payment, the order is told.
 pub(crate) fn on_payment(payment: &Recorded<Payment>, then: &mut Then) {
     match &payment.event {
-        PaymentEvent::Captured { order, receipt } => {
+        PaymentEvent::Captured { order, receipt, .. } => {
             then.ask(order, &NotePaid { receipt: receipt.clone() });
         }
         PaymentEvent::Declined { order, reason } => {
@@ -259,7 +259,8 @@ mod tests {
 
     #[test]
     fn the_order_hears_of_its_payment() {
-        let captured = PaymentEvent::Captured { order: order(), receipt: receipt() };
+        let (order_paid, amount) = (order(), None);
+        let captured = PaymentEvent::Captured { order: order_paid, receipt: receipt(), amount };
         assert_eq!(asked_by(on_payment, "o-1", captured), ["order/o-1/note_paid"]);
         let reason = DeclineReason::InsufficientFunds;
         let declined = PaymentEvent::Declined { order: order(), reason };

@@ -104,11 +104,11 @@ impl Payment {
         }
     }
 
-    /// The order to tell of `reported`; none if it was told before.
-    fn order_to_tell(&self, reported: &Outcome) -> Result<Option<OrderId>, PaymentError> {
+    /// What `reported` is the outcome of; none if it was told before.
+    fn undecided(&self, reported: &Outcome) -> Result<Option<&Terms>, PaymentError> {
         match self {
             Self::Unrequested => Err(PaymentError::NotRequested),
-            Self::Requested { terms, outcome: None, .. } => Ok(Some(terms.order.clone())),
+            Self::Requested { terms, outcome: None, .. } => Ok(Some(terms)),
             Self::Requested { outcome: Some(known), .. } if known == reported => Ok(None),
             Self::Requested { outcome: Some(_), .. } => Err(PaymentError::AlreadySettled),
         }
@@ -140,8 +140,9 @@ impl Handle<Capture> for Payment {
 
     fn handle(&self, command: Capture, ctx: &mut Context<Self>) -> Result<(), PaymentError> {
         let Capture { receipt } = command;
-        if let Some(order) = self.order_to_tell(&Outcome::Captured(receipt.clone()))? {
-            ctx.emit(PaymentEvent::Captured { order, receipt });
+        if let Some(terms) = self.undecided(&Outcome::Captured(receipt.clone()))? {
+            let (order, amount) = (terms.order.clone(), Some(terms.amount));
+            ctx.emit(PaymentEvent::Captured { order, receipt, amount });
         }
         Ok(())
     }
@@ -153,7 +154,8 @@ impl Handle<Decline> for Payment {
 
     fn handle(&self, command: Decline, ctx: &mut Context<Self>) -> Result<(), PaymentError> {
         let Decline { reason } = command;
-        if let Some(order) = self.order_to_tell(&Outcome::Declined(reason))? {
+        if let Some(Terms { order, .. }) = self.undecided(&Outcome::Declined(reason))? {
+            let order = order.clone();
             ctx.emit(PaymentEvent::Declined { order, reason });
         }
         Ok(())
@@ -239,7 +241,8 @@ mod tests {
     }
 
     fn captured() -> PaymentEvent {
-        PaymentEvent::Captured { order: request().order, receipt: receipt("r-1") }
+        let Request { order, amount, .. } = request();
+        PaymentEvent::Captured { order, receipt: receipt("r-1"), amount: Some(amount) }
     }
 
     fn declined() -> PaymentEvent {

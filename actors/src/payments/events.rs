@@ -25,6 +25,9 @@ pub enum PaymentEvent {
         order: OrderId,
         /// What proves it.
         receipt: Receipt,
+        /// How much; older ones do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Money>,
     },
     /// The card was not charged. An event and not a refusal: the order must hear of it.
     #[serde(rename = "declined")]

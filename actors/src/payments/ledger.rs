@@ -10,9 +10,7 @@
 //! So `gateway` is what was captured and not given back, and all balances of a currency are zero
 //! together, after every event.
 //!
-//! That a card was charged does not say how much, and a fold sees no row but its own. So both rows
-//! that a capture changes are told when it is asked for: its entry, which nobody can list before,
-//! and the book, which remembers what is awaited for as long as it is.
+//! A capture of before captures said how much is not in it.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +18,10 @@ use bus::{Fold, IndexEntry, JsonSchema, Projection, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Payment, PaymentEvent};
-use crate::money::{Currency, Money};
+use crate::{
+    money::{Currency, Money},
+    orders::OrderId,
+};
 
 /// The key of the one row with all balances. Entries' keys have a slash, and this has none.
 pub const BOOK: &str = "book";
@@ -32,8 +33,6 @@ pub enum LedgerRow {
     /// Nothing yet.
     #[default]
     Empty,
-    /// What is captured if the card is charged: no entry, and in no list.
-    Awaited(Money),
     /// What one event did.
     Entry(LedgerEntry),
     /// All balances.
@@ -106,8 +105,6 @@ pub struct Posting {
 pub struct Book {
     /// One for each account and currency that anything was posted to, in their order.
     pub balances: Vec<Posting>,
-    /// What is captured if a card is charged, by payment: as long as that is not known.
-    awaited: BTreeMap<String, Money>,
 }
 
 impl EntryEvent {
@@ -137,34 +134,30 @@ impl EntryEvent {
     }
 }
 
-/// What `event` moves, and how much; `awaited` is what a capture of it would be.
-fn moved(event: &PaymentEvent, awaited: Option<Money>) -> Option<(EntryEvent, Money)> {
-    match event {
-        PaymentEvent::Captured { .. } => awaited.map(|amount| (EntryEvent::Captured, amount)),
-        PaymentEvent::RefundDue { amount, .. } => Some((EntryEvent::RefundDue, *amount)),
-        PaymentEvent::Refunded { amount, .. } => Some((EntryEvent::Refunded, *amount)),
-        PaymentEvent::Requested { .. } | PaymentEvent::Declined { .. } => None,
-    }
+/// What an event is in the ledger.
+struct Move<'a> {
+    event: EntryEvent,
+    /// Which refund, if it is one.
+    refund: Option<u32>,
+    order: &'a OrderId,
+    amount: Money,
 }
 
-/// Which entry `event` is, or would be; and which refund, if it is one.
-fn place(event: &PaymentEvent) -> (EntryEvent, Option<u32>) {
-    match event {
-        PaymentEvent::Requested { .. }
-        | PaymentEvent::Captured { .. }
-        | PaymentEvent::Declined { .. } => (EntryEvent::Captured, None),
-        PaymentEvent::RefundDue { number, .. } => (EntryEvent::RefundDue, Some(*number)),
-        PaymentEvent::Refunded { number, .. } => (EntryEvent::Refunded, Some(*number)),
-    }
-}
-
-fn order(event: &PaymentEvent) -> &str {
-    match event {
-        PaymentEvent::Requested { order, .. }
-        | PaymentEvent::Captured { order, .. }
-        | PaymentEvent::Declined { order, .. }
-        | PaymentEvent::RefundDue { order, .. }
-        | PaymentEvent::Refunded { order, .. } => order.as_str(),
+impl<'a> Move<'a> {
+    fn of(event: &'a PaymentEvent) -> Option<Self> {
+        let (event, refund, order, amount) = match event {
+            PaymentEvent::Captured { order, amount, .. } => {
+                (EntryEvent::Captured, None, order, (*amount)?)
+            }
+            PaymentEvent::RefundDue { order, amount, number, .. } => {
+                (EntryEvent::RefundDue, Some(*number), order, *amount)
+            }
+            PaymentEvent::Refunded { order, amount, number, .. } => {
+                (EntryEvent::Refunded, Some(*number), order, *amount)
+            }
+            PaymentEvent::Requested { .. } | PaymentEvent::Declined { .. } => return None,
+        };
+        Some(Self { event, refund, order, amount })
     }
 }
 
@@ -177,71 +170,48 @@ impl Projection for LedgerRow {
                 IndexEntry::new("entries", "all").ranked(entry.sequence),
                 IndexEntry::new("order", entry.order.as_str()).ranked(entry.sequence),
             ],
-            Self::Empty | Self::Awaited(_) | Self::Book(_) => Vec::new(),
+            Self::Empty | Self::Book(_) => Vec::new(),
         }
     }
 }
 
 impl Fold<Payment> for LedgerRow {
     fn rows(payment: &Recorded<Payment>) -> Vec<String> {
-        let (event, refund) = place(&payment.event);
+        let Some(Move { event, refund, .. }) = Move::of(&payment.event) else { return Vec::new() };
         let number = refund.map(|number| format!("/{number}")).unwrap_or_default();
         vec![BOOK.to_owned(), format!("{}/{}{number}", payment.id, event.name())]
     }
 
     fn fold(&mut self, row: &str, payment: &Recorded<Payment>) {
-        if row == BOOK {
-            let mut book = match std::mem::take(self) {
-                Self::Book(book) => book,
-                Self::Empty | Self::Awaited(_) | Self::Entry(_) => Book::default(),
-            };
-            book.fold(payment);
-            *self = Self::Book(book);
-        } else {
-            self.note(payment);
+        let Some(moved) = Move::of(&payment.event) else { return };
+        if row != BOOK {
+            *self = Self::Entry(LedgerEntry::of(payment, &moved));
+            return;
+        }
+        if !matches!(self, Self::Book(_)) {
+            *self = Self::Book(Book::default());
+        }
+        if let Self::Book(book) = self {
+            moved.event.postings(moved.amount).into_iter().for_each(|posting| book.post(posting));
         }
     }
 }
 
-impl LedgerRow {
-    fn note(&mut self, payment: &Recorded<Payment>) {
-        let awaited = if let Self::Awaited(amount) = self { Some(*amount) } else { None };
-        match (&payment.event, moved(&payment.event, awaited)) {
-            (event, Some((what, amount))) => {
-                *self = Self::Entry(LedgerEntry {
-                    payment: payment.id.to_string(),
-                    order: order(event).to_owned(),
-                    event: what,
-                    refund: place(event).1,
-                    postings: what.postings(amount).into(),
-                    at: payment.commit.at,
-                    sequence: payment.commit.position.sequence,
-                });
-            }
-            (PaymentEvent::Requested { amount, .. }, None) => *self = Self::Awaited(*amount),
-            (PaymentEvent::Declined { .. }, None) => *self = Self::Empty,
-            (_, None) => {} // The handlers let nothing be captured that was not requested.
+impl LedgerEntry {
+    fn of(payment: &Recorded<Payment>, moved: &Move<'_>) -> Self {
+        Self {
+            payment: payment.id.to_string(),
+            order: moved.order.to_string(),
+            event: moved.event,
+            refund: moved.refund,
+            postings: moved.event.postings(moved.amount).into(),
+            at: payment.commit.at,
+            sequence: payment.commit.position.sequence,
         }
     }
 }
 
 impl Book {
-    fn fold(&mut self, payment: &Recorded<Payment>) {
-        let awaited = match &payment.event {
-            PaymentEvent::Requested { amount, .. } => {
-                self.awaited.insert(payment.id.to_string(), *amount);
-                None
-            }
-            PaymentEvent::Captured { .. } | PaymentEvent::Declined { .. } => {
-                self.awaited.remove(payment.id.as_str())
-            }
-            PaymentEvent::RefundDue { .. } | PaymentEvent::Refunded { .. } => None,
-        };
-        if let Some((event, amount)) = moved(&payment.event, awaited) {
-            event.postings(amount).into_iter().for_each(|posting| self.post(posting));
-        }
-    }
-
     fn post(&mut self, posting: Posting) {
         let key = |of: &Posting| (of.account, of.currency.to_string());
         match self.balances.binary_search_by_key(&key(&posting), key) {
