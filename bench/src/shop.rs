@@ -60,6 +60,7 @@ impl Shop {
             issuer: "bench".to_owned(),
             audience: "bench".to_owned(),
             trusted_proxies: Vec::new(),
+            gateway_secret: None,
         };
         let edge = Edge::new(bus.clone(), &config)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;

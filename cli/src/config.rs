@@ -1,6 +1,6 @@
 //! Settings that several commands share. Each is a flag, or a variable of the environment.
 
-use std::{io::IsTerminal, net::IpAddr, path::PathBuf, time::Duration};
+use std::{fmt, io::IsTerminal, net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use bus::{Bus, Connect, Error};
@@ -183,12 +183,34 @@ pub(crate) struct Proxies {
     trusted_proxies: Vec<IpAddr>,
 }
 
+/// Who tells the edge what became of a charge.
+#[derive(Args)]
+pub(crate) struct Webhooks {
+    /// What the card gateway signs its webhooks with, to <edge>/v1/webhooks/gateway. Without it none
+    /// is heard, and the gateway's answers alone count.
+    #[arg(
+        long,
+        env = "CALLBOARD_GATEWAY_SECRET",
+        hide_env_values = true,
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    gateway_secret: Option<String>,
+}
+
+// The secret is not shown.
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhooks").finish_non_exhaustive()
+    }
+}
+
 /// How the edge signs: as this shop, for this shop.
-pub(crate) fn edge_config(data: &DataFolder, proxies: Proxies) -> edge::Config {
+pub(crate) fn edge_config(data: &DataFolder, proxies: Proxies, webhooks: Webhooks) -> edge::Config {
     edge::Config {
         keys: data.keys(),
         issuer: "callboard".to_owned(),
         audience: "callboard".to_owned(),
         trusted_proxies: proxies.trusted_proxies,
+        gateway_secret: webhooks.gateway_secret,
     }
 }

@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::sleep};
 use tracing::{error, warn};
 
 use crate::{
-    config::{DataFolder, Fitness, Proxies, edge_config},
+    config::{DataFolder, Fitness, Proxies, Webhooks, edge_config},
     outside::{Cards, Mail},
 };
 
@@ -55,6 +55,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     proxies: Proxies,
+
+    #[command(flatten)]
+    webhooks: Webhooks,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -76,7 +79,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let outside = arguments.mail.outside(&arguments.data, gateway)?;
     let host = actors::host(bus.clone(), &Role::ALL, outside).rows_in(arguments.data.rows());
     let running = host.start().await?;
-    let edge = Edge::new(bus, &edge_config(&arguments.data, arguments.proxies))?;
+    let edge =
+        Edge::new(bus, &edge_config(&arguments.data, arguments.proxies, arguments.webhooks))?;
     let listener = listen(arguments.listen).await?;
     let address = format!("http://{}", listener.local_addr()?);
     arguments.data.write_addresses(&url, monitor.as_deref().unwrap_or_default(), &address)?;

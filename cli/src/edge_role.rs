@@ -7,7 +7,7 @@ use clap::Args;
 use edge::Edge;
 use tokio::net::TcpListener;
 
-use crate::config::{DataFolder, Nats, Proxies, edge_config};
+use crate::config::{DataFolder, Nats, Proxies, Webhooks, edge_config};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -23,12 +23,16 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     proxies: Proxies,
+
+    #[command(flatten)]
+    webhooks: Webhooks,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     arguments.data.make()?;
     let bus = arguments.nats.connect().await?;
-    let edge = Edge::new(bus, &edge_config(&arguments.data, arguments.proxies))?;
+    let edge =
+        Edge::new(bus, &edge_config(&arguments.data, arguments.proxies, arguments.webhooks))?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;

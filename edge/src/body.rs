@@ -77,7 +77,11 @@ fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     said.eq_ignore_ascii_case(media_type)
 }
 
-async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, ApiError> {
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
         let message = format!("a body has at most {bytes_max} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message)
@@ -123,7 +127,7 @@ async fn discard(headers: &HeaderMap, body: Body) {
 }
 
 /// Reads JSON, and says which field is wrong.
-fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let malformed = |message: String| ApiError::new(StatusCode::BAD_REQUEST, "MALFORMED", message);
     // Else a struct would also be read from an array of its fields, without their names.
     if bytes.trim_ascii_start().first() == Some(&b'[') {

@@ -46,6 +46,7 @@ mod sessions;
 mod steps;
 mod streams;
 mod users;
+mod webhooks;
 
 mod serve;
 
@@ -79,7 +80,7 @@ use crate::{
 };
 
 /// What an edge has to be told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// The folder with the keys. They are made there if there are none; all edges of one shop
     /// need the same ones.
@@ -90,6 +91,14 @@ pub struct Config {
     pub audience: String,
     /// Proxies in front of the edge, whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// What the card gateway signs its webhooks with; without it none is heard.
+    pub gateway_secret: Option<String>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 /// All that the handlers share: a cheap handle.
@@ -109,6 +118,7 @@ struct Shared {
     resets: Throttle,
     passwords: Passwords,
     trusted_proxies: Vec<IpAddr>,
+    gateway_secret: Option<String>,
     imports: Semaphore,
     readiness: Readiness,
     search: Search,
@@ -140,6 +150,7 @@ impl Edge {
             resets: Throttle::new(),
             passwords: Passwords::new(),
             trusted_proxies: config.trusted_proxies.clone(),
+            gateway_secret: config.gateway_secret.clone(),
             imports: Semaphore::new(IMPORTS_MAX),
             readiness: Readiness::default(),
             search: Search::new(),
@@ -189,6 +200,10 @@ impl Edge {
 
     fn trusted_proxies(&self) -> &[IpAddr] {
         &self.shared.trusted_proxies
+    }
+
+    fn gateway_secret(&self) -> Option<&str> {
+        self.shared.gateway_secret.as_deref()
     }
 
     /// The places where imports are read.

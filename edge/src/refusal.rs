@@ -7,6 +7,7 @@ use actors::{
     carts::CartError,
     inventory::{ItemError, import::ImportError},
     orders::OrderError,
+    payments::PaymentError,
     users::{EmailError, UserError},
 };
 use axum::http::StatusCode;
@@ -52,6 +53,21 @@ impl From<ItemError> for ApiError {
             | ItemError::NotShipped { .. } => {
                 Self::refused(StatusCode::CONFLICT, &refusal).at("quantity")
             }
+        }
+    }
+}
+
+impl From<PaymentError> for ApiError {
+    fn from(refusal: PaymentError) -> Self {
+        match refusal {
+            PaymentError::NotRequested
+            | PaymentError::AlreadyRequested
+            | PaymentError::AlreadySettled
+            | PaymentError::NotCaptured
+            | PaymentError::RefundNotDue
+            | PaymentError::RefundTooLarge { .. }
+            | PaymentError::RefundRepeated { .. }
+            | PaymentError::TooManyRefunds => Self::refused(StatusCode::CONFLICT, &refusal),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use self::{
 
 use crate::{
     accounts, carts, catalogue, events, fulfilment, health, imports, items, jwks, ledger, orders,
-    people, returns, sessions, users,
+    people, returns, sessions, users, webhooks,
 };
 
 /// Where a new thing is.
@@ -46,6 +46,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         events::routes(),
         people::routes(),
         ledger::routes(),
+        webhooks::routes(),
         jwks::routes(),
         health::routes(),
         routes(),

@@ -46,6 +46,8 @@ const TABLE: &[Row] = &[
     ("POST", "/v1/verifications", |_| json!({ "token": "x" }), [400; ASKERS]),
     ("POST", "/v1/password-resets", nobodys_address, [202; ASKERS]),
     ("POST", "/v1/passwords", bad_link, [400; ASKERS]),
+    // Whoever asks, it is not signed.
+    ("POST", "/v1/webhooks/gateway", |_| json!({}), [401; ASKERS]),
     // One's own: whoever asks is shown her own, and is never told of another's.
     ("GET", "/v1/users/me", NONE, [401, 200, 200, 200, 200]),
     ("PATCH", "/v1/users/me", |_| json!({ "name": "Ada" }), [401, 200, 200, 200, 200]),

@@ -24,3 +24,4 @@ mod registering;
 mod restart;
 mod searching;
 mod tokens;
+mod webhooks;

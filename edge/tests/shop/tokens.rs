@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::shop::{AUDIENCE, ISSUER, Shop};
 
+/// What the card gateway signs with.
+pub(crate) const SECRET: &str = "whsec-of-the-test";
+
 /// An edge with the keys in this folder.
 pub(crate) fn config(keys: &Path) -> edge::Config {
     edge::Config {
@@ -14,6 +17,7 @@ pub(crate) fn config(keys: &Path) -> edge::Config {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         trusted_proxies: Vec::new(),
+        gateway_secret: Some(SECRET.to_owned()),
     }
 }
 
