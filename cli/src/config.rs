@@ -186,8 +186,8 @@ pub(crate) struct Proxies {
 /// Who tells the edge what became of a charge.
 #[derive(Args)]
 pub(crate) struct Webhooks {
-    /// What the card gateway signs its webhooks with, to <edge>/v1/webhooks/gateway. Without it none
-    /// is heard, and the gateway's answers alone count.
+    /// What the card gateway signs its webhooks to `/v1/webhooks/gateway` with. Without it none is
+    /// heard, and the gateway's answers alone count.
     #[arg(
         long,
         env = "CALLBOARD_GATEWAY_SECRET",
