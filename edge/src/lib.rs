@@ -5,7 +5,6 @@
 //! file of its own, and makes [`router`] and [`openapi`] of it; `extract`, `body` and `query` say
 //! what comes in, `error` and `refusal` how "no" goes out; [`serve`] owns the sockets.
 
-mod ledger;
 mod limits;
 
 mod keys;
@@ -38,6 +37,7 @@ mod health;
 mod imports;
 mod items;
 mod jwks;
+mod ledger;
 mod orders;
 mod people;
 mod placing;

@@ -101,7 +101,7 @@ impl FromRequest<Edge> for Signed {
         };
         let body = body::read(&parts.headers, body, BODY_BYTES_MAX).await?;
         if let Err(why) = check(secret, &parts.headers, &body) {
-            // A line in the log and nothing stored: forgeries must not fill anything of ours.
+            // Anybody can have this written, so nothing of it is stored.
             tracing::warn!(%why, bytes = body.len(), %trace, "a webhook is not to be believed");
             return Err(not_believed(why));
         }

@@ -275,41 +275,6 @@ impl Story {
         stock
     }
 
-    /// Money kept is that of paid orders without what was returned; whatever else was taken was
-    /// given back, and never more than was taken.
-    fn check_money(&mut self, accounts: &BTreeMap<String, Account>) {
-        let mut cost: BTreeMap<&str, i64> = BTreeMap::new();
-        for (order, name, fields) in self.events("order") {
-            if name == "line_reserved" {
-                let price = fields["unit_price"]["amount"].as_i64().unwrap_or_default();
-                let quantity = fields["quantity"].as_i64().unwrap_or_default();
-                *cost.entry(order).or_default() += price * quantity;
-            }
-        }
-        let fates = self.fates();
-        let mut found = Vec::new();
-        for (payment, account) in accounts {
-            let is_kept = |fate: &&Fate| fate.is_confirmed && !fate.is_revoked;
-            let due = fates.get(payment).filter(is_kept).map_or(0, |fate| {
-                cost.get(payment.as_str()).copied().unwrap_or_default() - fate.refunds
-            });
-            let kept = account.kept();
-            if kept != due {
-                found
-                    .push(format!("payment/{payment} keeps {kept}, and {due} is due: {account:?}"));
-            }
-            if kept < 0 {
-                found.push(format!("payment/{payment} gave back more than it took: {account:?}"));
-            }
-        }
-        for (order, fate) in &fates {
-            if fate.is_confirmed && !accounts.contains_key(order) {
-                found.push(format!("order/{order} is confirmed, and nothing was taken"));
-            }
-        }
-        self.found.extend(found);
-    }
-
     /// One letter for each step of an order that its buyer waits for, and for each user's address,
     /// which left under one name.
     fn check_letters(&mut self, outbox: &Outbox) {

@@ -1,4 +1,5 @@
-//! The books: what the shop's ledger says, held against a count of the payments' raw events.
+//! The books: what the shop's ledger says, held against a count of the payments' raw events, and
+//! what the card gateway keeps against what is paid for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use actors::payments::{Account, BOOK, Book, LedgerRow};
 use bus::Bus;
 use serde_json::Value;
 
-use crate::{ROWS_WITHIN, audit::Story};
+use crate::{ROWS_WITHIN, audit::Story, fates::Fate, outside};
 
 /// Minor units, by currency.
 type Amounts = BTreeMap<String, i64>;
@@ -77,6 +78,41 @@ impl Story {
             }
         }
         counted
+    }
+
+    /// Money kept is that of paid orders without what was returned; whatever else was taken was
+    /// given back, and never more than was taken.
+    pub(crate) fn check_money(&mut self, accounts: &BTreeMap<String, outside::Account>) {
+        let mut cost: BTreeMap<&str, i64> = BTreeMap::new();
+        for (order, name, fields) in self.events("order") {
+            if name == "line_reserved" {
+                let price = fields["unit_price"]["amount"].as_i64().unwrap_or_default();
+                let quantity = fields["quantity"].as_i64().unwrap_or_default();
+                *cost.entry(order).or_default() += price * quantity;
+            }
+        }
+        let fates = self.fates();
+        let mut found = Vec::new();
+        for (payment, account) in accounts {
+            let is_kept = |fate: &&Fate| fate.is_confirmed && !fate.is_revoked;
+            let due = fates.get(payment).filter(is_kept).map_or(0, |fate| {
+                cost.get(payment.as_str()).copied().unwrap_or_default() - fate.refunds
+            });
+            let kept = account.kept();
+            if kept != due {
+                found
+                    .push(format!("payment/{payment} keeps {kept}, and {due} is due: {account:?}"));
+            }
+            if kept < 0 {
+                found.push(format!("payment/{payment} gave back more than it took: {account:?}"));
+            }
+        }
+        for (order, fate) in &fates {
+            if fate.is_confirmed && !accounts.contains_key(order) {
+                found.push(format!("order/{order} is confirmed, and nothing was taken"));
+            }
+        }
+        self.found.extend(found);
     }
 
     /// Of each payment no more goes back than was captured, each refund once.

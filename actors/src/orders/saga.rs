@@ -259,8 +259,7 @@ mod tests {
 
     #[test]
     fn the_order_hears_of_its_payment() {
-        let (order_paid, amount) = (order(), None);
-        let captured = PaymentEvent::Captured { order: order_paid, receipt: receipt(), amount };
+        let captured = PaymentEvent::Captured { order: order(), receipt: receipt(), amount: None };
         assert_eq!(asked_by(on_payment, "o-1", captured), ["order/o-1/note_paid"]);
         let reason = DeclineReason::InsufficientFunds;
         let declined = PaymentEvent::Declined { order: order(), reason };

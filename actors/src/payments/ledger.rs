@@ -10,7 +10,7 @@
 //! So `gateway` is what was captured and not given back, and all balances of a currency are zero
 //! together, after every event.
 //!
-//! A capture of before captures said how much is not in it.
+//! Captures that were written before they said how much are not in it.
 
 use std::collections::BTreeMap;
 
