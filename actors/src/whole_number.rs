@@ -39,8 +39,15 @@ impl de::Visitor<'_> for WholeNumber {
         }
     }
 
-    // JSON numbers above 2^64 arrive here as well, not only fractions.
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<u64, E> {
+    // To JSON, 2.0 is whole. Numbers above 2^64 arrive here as well, not only fractions.
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<u64, E> {
+        if number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(&number) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+            return self.visit_u64(number as u64);
+        }
         Err(E::custom(self.rule))
     }
 }
+
+/// Up to here a float tells each whole number from the next.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;

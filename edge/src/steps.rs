@@ -8,7 +8,10 @@ use axum::{
     extract::{FromRequestParts, RawPathParams, State},
     http::{StatusCode, request::Parts},
 };
-use bus::{Ask, AskError, Handle, Id, Position, Status, Wire};
+use bus::{
+    Ask, AskError, Handle, Id, Position, Status, Wire,
+    schemars::{JsonSchema, Schema, SchemaGenerator, json_schema},
+};
 
 use crate::{
     Edge,
@@ -52,7 +55,20 @@ impl Part for Step {
     fn describe(route: &mut Route) {
         PathId::<Order>::describe(route);
         let about = "Which of the order's, from 1.";
-        route.takes::<u32>(Place::Path, "number", about, Some("1"));
+        route.takes::<StepNumber>(Place::Path, "number", about, Some("1"));
+    }
+}
+
+/// As a path has it; 0 is none's.
+struct StepNumber;
+
+impl JsonSchema for StepNumber {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "StepNumber".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })
     }
 }
 

@@ -103,20 +103,18 @@ promises! {
 /// A machine may be busy; no promise is a matter of seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Which promises one test is about: every one, or every second one, as most of them wait.
+/// Which promises are kept one after another: every one, or every third one, as most of them wait.
 #[derive(Clone, Copy)]
 enum Part {
     Whole,
-    Even,
-    Odd,
+    Third(usize),
 }
 
 impl Part {
     fn promises(self) -> impl Iterator<Item = &'static Promise> {
         let (begin, step) = match self {
             Self::Whole => (0, 1),
-            Self::Even => (0, 2),
-            Self::Odd => (1, 2),
+            Self::Third(begin) => (begin, 3),
         };
         PROMISES.iter().skip(begin).step_by(step)
     }
@@ -154,49 +152,33 @@ async fn the_journal_in_memory_keeps_them_when_everything_takes_time() {
         .await;
 }
 
-/// More at once would starve each other on a small machine, and time is part of some promises.
-static BENCHES: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
-
-async fn one_server(part: Part) {
-    let _place = BENCHES.acquire().await;
-    let mut bench = OneServer(TestServer::own().await);
-    hold_to_promises(part, &mut bench).await;
-}
-
-async fn three_servers(part: Part) {
-    let _place = BENCHES.acquire().await;
-    let mut bench = Cluster(TestCluster::start().await);
-    hold_to_promises(part, &mut bench).await;
+/// Holds three of a kind to a third of the promises each, side by side.
+async fn in_thirds<B: Bench>(start: impl AsyncFn() -> B) {
+    let third = async |number| {
+        let mut bench = start().await;
+        hold_to_promises(Part::Third(number), &mut bench).await;
+    };
+    tokio::join!(third(0), third(1), third(2));
 }
 
 #[tokio::test]
 async fn one_server_keeps_its_promises() {
-    one_server(Part::Even).await;
-}
-
-#[tokio::test]
-async fn one_server_keeps_its_other_promises() {
-    one_server(Part::Odd).await;
+    in_thirds(async || OneServer(TestServer::own().await)).await;
 }
 
 #[tokio::test]
 async fn a_cluster_of_three_keeps_its_promises() {
-    three_servers(Part::Even).await;
-}
-
-#[tokio::test]
-async fn a_cluster_of_three_keeps_its_other_promises() {
-    three_servers(Part::Odd).await;
+    in_thirds(async || Cluster(TestCluster::start().await)).await;
 }
 
 #[test]
-fn the_parts_are_the_whole() {
+fn the_thirds_are_the_whole() {
     let names = |part: Part| part.promises().map(|promise| promise.name).collect::<Vec<_>>();
-    let mut both = [names(Part::Even), names(Part::Odd)].concat();
+    let mut all = [0, 1, 2].map(|third| names(Part::Third(third))).concat();
     let mut whole = names(Part::Whole);
-    both.sort_unstable();
+    all.sort_unstable();
     whole.sort_unstable();
-    assert_eq!(both, whole);
+    assert_eq!(all, whole);
 }
 
 /// Tries until it succeeds: a server that was just killed, or elects a leader, needs a moment.
