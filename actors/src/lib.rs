@@ -25,7 +25,7 @@ pub mod users;
 mod recorded;
 mod role;
 
-use bus::{Bus, Host};
+use bus::{AsyncApi, Bus, Host};
 
 use self::{
     carts::{Cart, saga as ordering},
@@ -55,6 +55,24 @@ pub struct Outside<G> {
     pub mailer: Mailer,
     /// Where the links in mails lead.
     pub links: MailLinks,
+}
+
+/// All that the shop says and hears on NATS, as an AsyncAPI 3 document.
+#[must_use]
+pub fn asyncapi() -> serde_json::Value {
+    AsyncApi::new("Callboard: a shop")
+        .kind::<Email>()
+        .kind::<User>()
+        .kind::<Item>()
+        .rows::<ItemCard>()
+        .kind::<Import>()
+        .kind::<Cart>()
+        .kind::<Order>()
+        .rows::<OrderCard>()
+        .kind::<Payment>()
+        .rows::<LedgerRow>()
+        .kind::<Notice>()
+        .document()
 }
 
 /// A node that plays `roles`: everything the shop runs, each part under the role whose commits

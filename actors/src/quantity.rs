@@ -66,9 +66,18 @@ mod tests {
         assert_eq!(read("1").ok(), Quantity::new(1).ok());
         assert_eq!(read("1000000").ok(), Quantity::new(1_000_000).ok());
         assert_eq!(read("2.0").ok(), Quantity::new(2).ok());
-        for bad in
-            ["0", "0.0", "1000001", "-1", "-1.0", "1.5", "1e7", "9223372036854775808", "1e30", "36893488147419103232"]
-        {
+        for bad in [
+            "0",
+            "0.0",
+            "1000001",
+            "-1",
+            "-1.0",
+            "1.5",
+            "1e7",
+            "9223372036854775808",
+            "1e30",
+            "36893488147419103232",
+        ] {
             let error = read(bad).expect_err(bad).to_string();
             assert!(error.contains(RULE), "{bad}: {error}");
         }

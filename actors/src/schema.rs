@@ -1,8 +1,5 @@
 //! JSON Schemas of what is read by hand: the same rules as the readers have, for whoever writes
 //! to us from another language.
-//!
-//! What a schema allows the reader takes, but for one thing JSON Schema cannot say: `5.0` is a
-//! whole number to it, and not to us.
 
 use std::borrow::Cow;
 

@@ -42,7 +42,11 @@ impl de::Visitor<'_> for WholeNumber {
     // To JSON, 2.0 is whole. Numbers above 2^64 arrive here as well, not only fractions.
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<u64, E> {
         if number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(&number) {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked"
+            )]
             return self.visit_u64(number as u64);
         }
         Err(E::custom(self.rule))

@@ -91,7 +91,7 @@ pub use self::{
         live::{Lagged, Live},
         tell::Tell,
     },
-    discovery::Described,
+    discovery::{AsyncApi, Described},
     following::{
         dead::{DeadLetter, DeadLetters, DeadPage},
         patience::Patience,

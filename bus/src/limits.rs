@@ -11,6 +11,9 @@ pub const TOKEN_BYTES_MAX: usize = 64;
 /// Longest idempotency key, in bytes: room for a saga's derived key or a client's UUID.
 pub const KEY_BYTES_MAX: usize = 200;
 
+/// Longest cause, principal and trace in a request's headers, in bytes: each is stored with the commit.
+pub const HEADER_BYTES_MAX: usize = 256;
+
 /// Largest command body, in bytes. Its commit, with events and reply, must fit the server's
 /// default message limit of 1 MiB.
 pub const COMMAND_BYTES_MAX: usize = 256 * 1024;

@@ -69,7 +69,7 @@ pub struct CartView {
 }
 
 /// Why a cart says no.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CartError {
     /// An order has only so many lines.

@@ -1,5 +1,6 @@
 //! What can happen to a cart. Stored for ever: names and fields stay.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CartLine;
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// What can happen to a cart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum CartEvent {
     /// It holds so many pieces of an item.
     #[serde(rename = "line_put")]

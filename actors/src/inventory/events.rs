@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bus::Timestamp;
+use bus::{JsonSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Category, ItemStatus, LackReason};
 use crate::{money::Money, orders::OrderId, quantity::Quantity};
 
 /// What can happen to an item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum ItemEvent {
     /// It is there from now on.
     #[serde(rename = "created")]

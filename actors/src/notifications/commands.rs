@@ -150,7 +150,7 @@ pub enum NoticeStatus {
 }
 
 /// Why a notice says no.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum NoticeError {
     /// Nobody asked for it.

@@ -148,7 +148,7 @@ pub struct OrderView {
 }
 
 /// Why an order says no. The text is shown to the buyer as it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderError {
     /// There is nothing to buy.

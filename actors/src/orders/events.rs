@@ -2,6 +2,7 @@
 //!
 //! Sagas have no memory, so each event names all that whoever follows it needs.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CancelReason, OrderLine, Parcel, Portion};
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// What can happen to an order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum OrderEvent {
     /// Somebody wants to buy these things.
     #[serde(rename = "placed")]

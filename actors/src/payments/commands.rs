@@ -100,7 +100,7 @@ pub(super) fn is_zero(number: &u32) -> bool {
 }
 
 /// Why a payment says no.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PaymentError {
     /// Nobody asked for it.

@@ -1,12 +1,13 @@
 //! What can happen to a payment. Stored for ever: names and fields stay.
 
+use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CardToken, DeclineReason, Receipt, commands::is_zero};
 use crate::{money::Money, orders::OrderId};
 
 /// What can happen to a payment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum PaymentEvent {
     /// A card is to be charged.
     #[serde(rename = "requested")]

@@ -146,7 +146,7 @@ pub enum UserRole {
 pub struct UnknownUserRole(String);
 
 /// Why a user says no.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum UserError {
     /// Registering happens once.

@@ -44,7 +44,7 @@ pub struct Lapse {
 pub struct Holder {}
 
 /// Why an address says no.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EmailError {
     /// It belongs to somebody else.

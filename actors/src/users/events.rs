@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use bus::Timestamp;
+use bus::{JsonSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{CloseReason, EmailId, PostalAddress, SessionId, UserId, UserRole};
 
 /// What can happen to an address.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum EmailEvent {
     /// It belongs to `user`, who is about to register.
     #[serde(rename = "claimed")]
@@ -31,7 +31,7 @@ pub enum EmailEvent {
 }
 
 /// What can happen to a user.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum UserEvent {
     /// The user came to be, as a customer.
     #[serde(rename = "registered")]
@@ -43,6 +43,7 @@ pub enum UserEvent {
         /// The actor of that address.
         email: EmailId,
         /// The hash of the password.
+        #[schemars(schema_with = "crate::schema::password_hash")]
         password_hash: PasswordHash,
     },
     /// The user plays `role`, too.
@@ -80,6 +81,7 @@ pub enum UserEvent {
     #[serde(rename = "password_changed")]
     PasswordChanged {
         /// Its hash.
+        #[schemars(schema_with = "crate::schema::password_hash")]
         password_hash: PasswordHash,
         /// Whether it was set by a mailed link, which is then used up.
         by_link: bool,
@@ -88,6 +90,7 @@ pub enum UserEvent {
     #[serde(rename = "password_rehashed")]
     PasswordRehashed {
         /// Its hash.
+        #[schemars(schema_with = "crate::schema::password_hash")]
         password_hash: PasswordHash,
     },
     /// The user is called otherwise.

@@ -4,7 +4,9 @@
 //! One subscription per node answers `$SRV.PING`, `.INFO` and `.STATS`, also of one service or
 //! one instance only. It is ours and not the NATS client's, because theirs cannot be drained.
 
+mod asyncapi;
 mod schema;
+mod shapes;
 mod tally;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -13,7 +15,7 @@ use async_nats::HeaderMap;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-pub use self::schema::Described;
+pub use self::{asyncapi::AsyncApi, schema::Described};
 pub(crate) use self::{
     schema::{Schema, Schemas},
     tally::Tally,

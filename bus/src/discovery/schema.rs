@@ -53,7 +53,7 @@ fn taken<T: JsonSchema>() -> String {
     text::<T>(SchemaSettings::draft2020_12().for_deserialize())
 }
 
-fn given<T: JsonSchema>() -> String {
+pub(super) fn given<T: JsonSchema>() -> String {
     text::<T>(SchemaSettings::draft2020_12().for_serialize())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 
 use crate::{
-    limits::AFTER_MAX,
+    limits::{AFTER_MAX, HEADER_BYTES_MAX},
     model::{commit::Position, id::Key, time::Timestamp},
     wire::{
         encoding::Encoding,
@@ -121,7 +121,7 @@ fn positions(text: &str) -> Option<Vec<Position>> {
 
 /// Free text that is stored with the commit: bounded, so that it cannot outgrow it.
 fn bounded(name: &str, text: Option<&str>) -> Result<Option<Box<str>>, Failure> {
-    parsed(name, text, |text| (text.len() <= 256).then(|| text.into()))
+    parsed(name, text, |text| (text.len() <= HEADER_BYTES_MAX).then(|| text.into()))
 }
 
 fn bad_header(name: &str) -> Failure {

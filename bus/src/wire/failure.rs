@@ -31,7 +31,7 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::BadCommand,
         Self::NotFound,
         Self::Refused,
@@ -68,7 +68,7 @@ impl Status {
         known.unwrap_or(Self::Internal)
     }
 
-    fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::BadCommand => "BAD_COMMAND",
             Self::NotFound => "NOT_FOUND",

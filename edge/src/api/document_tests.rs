@@ -38,6 +38,11 @@ fn the_committed_document_is_the_codes() {
 }
 
 #[test]
+fn the_committed_document_of_the_bus_is_the_codes() {
+    is_committed("asyncapi.json", &actors::asyncapi());
+}
+
+#[test]
 fn every_route_is_written_of_in_full() {
     let mut ids = HashSet::new();
     for resource in resources() {

@@ -22,6 +22,11 @@ pub(crate) fn routes() -> Resource {
                 .says("showOpenapi", "This document", "")
                 .answers::<Document>(200, "OpenAPI 3.1."),
         )
+        .with(
+            get("/asyncapi.json", asyncapi_json)
+                .says("showAsyncapi", "What is said and heard on NATS", "")
+                .answers::<Document>(200, "AsyncAPI 3."),
+        )
         .with(get("/docs", docs).says("showDocs", "This document, to be read", "").answers_text(
             200,
             "text/html",
@@ -58,6 +63,12 @@ pub(crate) fn text_of(document: &Value) -> String {
 /// `GET /openapi.json`.
 async fn openapi_json() -> Json {
     static TEXT: LazyLock<String> = LazyLock::new(|| text_of(openapi()));
+    ([(header::CONTENT_TYPE, "application/json")], &TEXT)
+}
+
+/// `GET /asyncapi.json`.
+async fn asyncapi_json() -> Json {
+    static TEXT: LazyLock<String> = LazyLock::new(|| text_of(&actors::asyncapi()));
     ([(header::CONTENT_TYPE, "application/json")], &TEXT)
 }
 

@@ -35,6 +35,7 @@ const TABLE: &[Row] = &[
     ("GET", "/healthz", NONE, [200; ASKERS]),
     ("GET", "/readyz", NONE, [200; ASKERS]),
     ("GET", "/docs", NONE, [200; ASKERS]),
+    ("GET", "/asyncapi.json", NONE, [200; ASKERS]),
     ("GET", "/openapi.json", NONE, [200; ASKERS]),
     ("GET", "/.well-known/jwks.json", NONE, [200; ASKERS]),
     ("GET", "/v1/items", NONE, [200; ASKERS]),

@@ -121,7 +121,7 @@ pub enum ImportStatus {
 }
 
 /// Why an import says no.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[serde(tag = "code", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ImportError {
     /// It was never begun.

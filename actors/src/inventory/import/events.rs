@@ -1,12 +1,12 @@
 //! What can happen to an import. Stored for ever: names and fields stay.
 
-use bus::Timestamp;
+use bus::{JsonSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{BadLine, ImportLine};
 
 /// What can happen to an import.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum ImportEvent {
     /// A list is to come.
     #[serde(rename = "begun")]

@@ -75,6 +75,11 @@ fn event_stream(kind: &str, number: u32) -> String {
     format!("EVT_{kind}_{number}")
 }
 
+/// An actor's commits, with the shard and the actor left open.
+pub(crate) fn any_event(kind: &str) -> String {
+    format!("evt.{kind}.{{shard}}.{{id}}")
+}
+
 fn event_subject(kind: &str, number: u32, id: &str) -> String {
     format!("evt.{kind}.{number}.{id}")
 }
