@@ -1,16 +1,19 @@
-//! Letters: the words of each notice, made from its facts. Pure, plain text, no markup.
+//! Letters: the words of each notice, made from its facts. Pure.
 
-use super::Letter;
+use super::{Letter, markup};
 use crate::orders::{CancelReason, Parcel};
 
 /// A mail's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Words {
     pub(super) subject: String,
+    /// As plain text.
     pub(super) body: String,
+    /// The same as HTML.
+    pub(super) html: String,
 }
 
-/// The mail's subject and text. `link` is where a letter that has one leads.
+/// The mail's subject, text and HTML. `link` is where a letter that has one leads.
 pub(super) fn words(letter: &Letter, name: &str, link: &str) -> Words {
     let (subject, news) = match letter {
         Letter::VerifyAddress { .. } => (
@@ -81,7 +84,8 @@ pub(super) fn words(letter: &Letter, name: &str, link: &str) -> Words {
             ),
         ),
     };
-    Words { subject, body: format!("Dear {name},\n\n{news}\n\nYour shop\n") }
+    let html = markup::html(&subject, name, &news, link);
+    Words { subject, body: format!("Dear {name},\n\n{news}\n\nYour shop\n"), html }
 }
 
 #[cfg(test)]
@@ -101,8 +105,12 @@ mod tests {
     #[test]
     fn a_confirmed_order_says_what_was_paid() {
         let letter = Letter::OrderConfirmed { order: order(), total: eur(1_205) };
-        let Words { subject, body } = words(&letter, "Ann", "");
+        let Words { subject, body, html } = words(&letter, "Ann", "");
         assert_eq!(subject, "Your order o-1 is confirmed");
+        assert!(
+            html.contains("<p>thank you: your order o-1 is confirmed. You paid 12.05 EUR.</p>"),
+            "{html}"
+        );
         assert_eq!(
             body,
             "Dear Ann,\n\nthank you: your order o-1 is confirmed. You paid 12.05 EUR.\n\nYour shop\n"
@@ -133,7 +141,7 @@ mod tests {
             (CancelReason::TotalTooLarge, "because the total is too large.\n"),
         ] {
             let letter = Letter::OrderCancelled { order: order(), reason };
-            let Words { subject, body } = words(&letter, "Ann", "");
+            let Words { subject, body, .. } = words(&letter, "Ann", "");
             assert_eq!(subject, "Your order o-1 is cancelled");
             assert!(body.contains(because), "{body}");
             assert!(body.contains("You have not been charged."), "{body}");

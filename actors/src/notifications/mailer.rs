@@ -16,7 +16,7 @@ use std::{
 use bus::Timestamp;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
-    message::{Mailbox, header::ContentType},
+    message::{Mailbox, MultiPart, MultiPartKind, SinglePart},
     transport::smtp,
 };
 use tokio::time::timeout;
@@ -177,11 +177,18 @@ impl Mailer {
             .subject(words.subject)
             .date(SystemTime::UNIX_EPOCH + Duration::from_millis(at.as_millis()))
             .message_id(Some(format!("<{notice}@{}>", self.from.email.domain())))
-            .header(ContentType::TEXT_PLAIN)
-            .body(words.body)
+            .multipart(both(notice, words.body, words.html))
             // What cannot be composed now never can: the words are ours, the address is not.
             .map_err(|_| NotSent::Ever(GiveUpReason::BadAddress))
     }
+}
+
+/// Who cannot show the last part shows the first. The boundary is made of the notice's id, so that
+/// the mail is the same each time; no letter's words hold that.
+fn both(notice: &NoticeId, text: String, html: String) -> MultiPart {
+    let (text, html) = (SinglePart::plain(text), SinglePart::html(html));
+    let kind = MultiPart::builder().kind(MultiPartKind::Alternative);
+    kind.boundary(format!("=_{notice}")).singlepart(text).singlepart(html)
 }
 
 fn mailbox(from: &str) -> Result<Mailbox, InvalidMailer> {

@@ -19,7 +19,8 @@ fn notice() -> NoticeId {
 }
 
 fn mail<'a>(notice: &'a NoticeId, address: &'a str, body: &str) -> Mail<'a> {
-    let words = Words { subject: "Größe".to_owned(), body: body.to_owned() };
+    let html = format!("<p>{body}</p>");
+    let words = Words { subject: "Größe".to_owned(), body: body.to_owned(), html };
     Mail { notice, at: Timestamp::from_millis(0), name: "Ann Lee", address, words }
 }
 
@@ -27,21 +28,27 @@ fn mail<'a>(notice: &'a NoticeId, address: &'a str, body: &str) -> Mail<'a> {
 async fn a_folder_holds_each_notice_once_and_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let mailer = Mailer::folder(folder.path().join("mail"), FROM).expect("a mailer");
+    let file = folder.path().join("mail/n-1.eml");
+    let mut texts = Vec::new();
     for _ in 0..2 {
         let sent = mailer.send(mail(&notice(), "ann@example.org", "Hello.\n")).await;
         assert_eq!(sent, Ok(()));
+        texts.push(std::fs::read_to_string(&file).expect("the mail"));
     }
+    assert_eq!(texts[0], texts[1]);
     let files = std::fs::read_dir(folder.path().join("mail")).expect("the folder");
     let names: Vec<_> = files.map(|file| file.expect("a file").file_name()).collect();
     assert_eq!(names, ["n-1.eml"]);
-    let text = std::fs::read_to_string(folder.path().join("mail/n-1.eml")).expect("the mail");
+    let text = &texts[0];
     for part in [
         "From: Callboard <shop@shop.example>\r\n",
         "To: \"Ann Lee\" <ann@example.org>\r\n",
         "Subject: =?utf-8?b?",
         "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n",
         "Message-ID: <n-1@shop.example>\r\n",
-        "\r\n\r\nHello.",
+        "Content-Type: multipart/alternative",
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\nHello.",
+        "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n<p>Hello.",
     ] {
         assert!(text.contains(part), "{part:?} in {text}");
     }

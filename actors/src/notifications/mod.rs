@@ -18,6 +18,7 @@ mod links;
 mod mailer;
 #[cfg(test)]
 mod mailer_tests;
+mod markup;
 pub(crate) mod saga;
 
 pub use self::{
