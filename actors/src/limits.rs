@@ -27,6 +27,10 @@ pub const LINES_MAX: usize = 50;
 /// Shipments of one order: all are part of its state.
 pub const ORDER_SHIPMENTS_MAX: usize = 100;
 
+/// Steps of an order that its history keeps, the first ones: more than its lines, shipments and
+/// returns can make together.
+pub const HISTORY_MAX: usize = 400;
+
 /// Refunds of one payment: one for each of its order's returns, and a few more.
 pub const REFUNDS_MAX: usize = 60;
 

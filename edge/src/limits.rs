@@ -41,6 +41,9 @@ pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a row is waited for while a client waits for more than the row.
 pub(crate) const ROW_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long each part of a page of many may take: it is shown without those that take longer.
+pub(crate) const PART_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long an order is waited for, unless the client says otherwise.
 pub(crate) const WAIT_DEFAULT: Duration = Duration::from_secs(2);
 

@@ -21,7 +21,9 @@ use crate::{
     conditional::{IfNoneMatch, Version},
     error::ApiError,
     extract::{CurrentUser, PathId},
+    history,
     limits::{PAGE_ROWS_DEFAULT, ROW_TIMEOUT},
+    order_page,
     placing::place,
     position::{After, SEQ_HEADER},
     prefer::APPLIED_HEADER,
@@ -44,6 +46,8 @@ pub(crate) fn routes() -> Resource {
                 .versioned()
                 .refuses(404, &["NOT_FOUND"]),
         )
+        .with(order_page::route())
+        .with(history::route())
 }
 
 fn place_route() -> Route {
@@ -214,6 +218,11 @@ impl From<OrderCard> for OrderShown {
 }
 
 impl OrderShown {
+    /// Takes out what left the house and what comes back, to be shown elsewhere.
+    pub(crate) fn take_shipments(&mut self) -> (Vec<Shipment>, Vec<Returned>) {
+        (std::mem::take(&mut self.shipments), std::mem::take(&mut self.returns))
+    }
+
     /// The order as it says itself, which does not know when anything happened.
     pub(crate) fn of(order: &OrderId, view: OrderView, position: &Position) -> Self {
         Self {

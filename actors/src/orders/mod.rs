@@ -29,6 +29,7 @@ mod fulfilment;
 mod fulfilment_commands;
 #[cfg(test)]
 mod fulfilment_tests;
+mod history;
 mod projection;
 mod purchase;
 mod reason;
@@ -45,6 +46,7 @@ pub use self::{
         AcceptReturn, Cancel, Deliver, Parcel, Portion, Progress, RejectReturn, Return,
         ReturnStatus, Returned, Ship, Shipment,
     },
+    history::{History, HistoryStep, OrderStep, StepBy},
     projection::{BoardColumn, OrderCard},
     purchase::Purchase,
     reason::CancelReason,

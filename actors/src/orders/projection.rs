@@ -4,8 +4,8 @@ use bus::{Fold, IndexEntry, JsonSchema, Projection, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CancelReason, Order, OrderEvent, OrderLine, OrderStatus, PricedLine, Progress, ReturnStatus,
-    Returned, Shipment, fulfilment::Fulfilment,
+    CancelReason, History, Order, OrderEvent, OrderLine, OrderStatus, PricedLine, Progress,
+    ReturnStatus, Returned, Shipment, fulfilment::Fulfilment,
 };
 use crate::money::{Currency, Money};
 
@@ -48,6 +48,9 @@ pub struct OrderCard {
     /// What comes back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returns: Vec<Returned>,
+    /// What happened to it.
+    #[serde(default)]
+    pub history: History,
 }
 
 /// Where staff find an order on their board.
@@ -112,8 +115,8 @@ impl OrderCard {
 
 impl Projection for OrderCard {
     const NAME: &'static str = "orders";
-    /// 3: they know their version.
-    const VERSION: u32 = 3;
+    /// 4: they know their history.
+    const VERSION: u32 = 4;
 
     fn index(&self) -> Vec<IndexEntry> {
         vec![
@@ -167,6 +170,7 @@ impl Fold<Order> for OrderCard {
             OrderEvent::PaidTooLate { .. } => self.paid_too_late = true,
             OrderEvent::LineLacking { .. } => {} // Its cancellation says the same.
         }
+        self.history.add(&self.buyer, order);
     }
 }
 

@@ -64,6 +64,8 @@ const TABLE: &[Row] = &[
     ("DELETE", "/v1/cart", NONE, [401, 200, 200, 200, 200]),
     ("POST", "/v1/orders", purchase, [401, 201, 201, 201, 201]),
     ("GET", "/v1/orders/{id}", NONE, [401, 404, 200, 200, 200]),
+    ("GET", "/v1/orders/{id}/page", NONE, [401, 404, 200, 200, 200]),
+    ("GET", "/v1/orders/{id}/history", NONE, [401, 404, 200, 200, 200]),
     ("POST", "/v1/orders/{id}/cancellation", NONE, [401, 404, 409, 409, 409]),
     ("POST", "/v1/orders/{id}/returns", return_of_one, [401, 404, 201, 201, 409]),
     ("GET", "/v1/orders/{id}/events", NONE, [401, 404, 200, 404, 404]),

@@ -58,17 +58,17 @@ impl Shop {
         let bus = connect(&server).await;
         let server = Some(server);
         let mut shop = Self { url: String::new(), bus, folder, server, http, open: None };
-        shop.start().await;
+        shop.start(&Role::ALL).await;
         shop
     }
 
-    async fn start(&mut self) {
+    async fn start(&mut self, roles: &[Role]) {
         let mailer = Mailer::folder(self.folder.path().join("mail"), "shop@shop.test");
         let mailer = mailer.expect("a folder and an address");
         let key = edge::link_key(&self.keys()).expect("the edge's keys");
         let links = MailLinks { key, shop: ISSUER.to_owned() };
         let outside = Outside { gateway: SimulatedGateway::default(), mailer, links };
-        let host = actors::host(self.bus.clone(), &Role::ALL, outside);
+        let host = actors::host(self.bus.clone(), roles, outside);
         let actors = host.rows_in(self.rows()).start().await.expect("the actors start");
         let config = crate::tokens::config(&self.keys());
         let edge = Edge::new(self.bus.clone(), &config).expect("the edge starts");
@@ -100,9 +100,15 @@ impl Shop {
 
     /// Closes and opens again, as new processes would: nothing is left in memory.
     pub(crate) async fn reopen(&mut self) {
+        self.reopen_without(&[]).await;
+    }
+
+    /// Closes, and opens again with nobody who plays these roles.
+    pub(crate) async fn reopen_without(&mut self, missing: &[Role]) {
         self.close().await;
         self.bus = connect(self.server.as_ref().expect("NATS is there")).await;
-        self.start().await;
+        let roles: Vec<_> = Role::ALL.into_iter().filter(|role| !missing.contains(role)).collect();
+        self.start(&roles).await;
     }
 
     /// NATS is gone for good.
