@@ -26,7 +26,13 @@ PUBLISHED = {"edge": {8080}, "mail": {8025}, "nats": {4222}}
 DRAIN_SECONDS = 15
 
 # The commands that drain when they are told to stop.
-DRAINING = ("serve", "edge")
+DRAINING = ("serve", "edge", "gateway")
+
+# Those of them that know of no NATS.
+WITHOUT_NATS = ("gateway",)
+
+# What the card gateway and the edge must have in common.
+GATEWAY_SECRET = "CALLBOARD_GATEWAY_SECRET"
 
 
 class UniqueKeys(yaml.SafeLoader):
@@ -119,12 +125,31 @@ def process_faults(service, volumes):
 def draining_faults(service):
     if seconds(str(service.get("stop_grace_period", "10s"))) <= DRAIN_SECONDS:
         yield f"is killed before it has drained: stop_grace_period must exceed {DRAIN_SECONDS}s"
+    if not any(volume.endswith(":/data") for volume in service.get("volumes", [])):
+        yield "has no volume at /data"
+    if service["command"][0] in WITHOUT_NATS:
+        return
     if service.get("depends_on", {}).get("nats", {}).get("condition") != "service_healthy":
         yield "does not wait for a healthy NATS"
     if service.get("environment", {}).get("NATS_URL") != "nats://nats:4222":
         yield "is not pointed at NATS"
-    if not any(volume.endswith(":/data") for volume in service.get("volumes", [])):
-        yield "has no volume at /data"
+
+
+def gateway_faults(services):
+    """The gateway, the payments that ask it and the edge that hears it agree on where and how."""
+    gateway = services.get("gateway", {}).get("environment", {})
+    edge = services.get("edge", {}).get("environment", {})
+    payment = services.get("payment", {}).get("environment", {})
+    port = gateway.get("CALLBOARD_GATEWAY_LISTEN", "").rpartition(":")[2]
+    if payment.get("CALLBOARD_GATEWAY_URL") != f"http://gateway:{port}":
+        yield f"payment does not ask the gateway at http://gateway:{port}"
+    if gateway.get("CALLBOARD_GATEWAY_WEBHOOK_URL") != "http://edge:8080/v1/webhooks/gateway":
+        yield "the gateway's webhooks do not go to the edge"
+    secret = gateway.get(GATEWAY_SECRET, "")
+    if secret != edge.get(GATEWAY_SECRET):
+        yield "the edge does not check webhooks with the secret that the gateway signs them with"
+    if not secret.startswith("${" + GATEWAY_SECRET + ":?"):
+        yield f"{GATEWAY_SECRET} is written here, or may be left out"
 
 
 def role_faults(services):
@@ -167,6 +192,15 @@ def network_faults(compose):
             yield f"{name} is reachable from outside, and has no reason to be"
 
 
+def image_build_faults():
+    """The build reads every member of the workspace, so .dockerignore must let each through."""
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text("utf-8"))
+    let_through = (ROOT / ".dockerignore").read_text("utf-8").split()
+    for member in workspace["workspace"]["members"]:
+        if f"!{member}" not in let_through:
+            yield f".dockerignore keeps {member} out of the build, which is a member of the workspace"
+
+
 def faults(compose):
     found = list(schema_faults(compose))
     if found:
@@ -176,8 +210,10 @@ def faults(compose):
         for each in (port_faults(name, service), image_faults(service), process_faults(service, volumes)):
             found += [f"{name}: {fault}" for fault in each]
     found += role_faults(services)
+    found += gateway_faults(services)
     found += shared_volume_faults(services)
     found += network_faults(compose)
+    found += image_build_faults()
     return found
 
 
