@@ -34,6 +34,26 @@ pub const HISTORY_MAX: usize = 400;
 /// Refunds of one payment: one for each of its order's returns, and a few more.
 pub const REFUNDS_MAX: usize = 60;
 
+/// Refused webhooks that a payment remembers: enough to see what was tried, and no more than that
+/// can be grown by.
+pub const WEBHOOKS_REFUSED_MAX: usize = 20;
+
+/// How many of them may be ones that anybody can send: the rest is kept for what the gateway signed.
+pub const WEBHOOKS_FORGED_MAX: usize = 10;
+
+/// Longest id of a webhook, in bytes.
+pub const WEBHOOK_ID_BYTES_MAX: usize = 64;
+
+/// How long a webhook is waited for before a pending charge is asked for; each time twice as long,
+/// up to [`VERDICT_PAUSE_MAX`].
+pub const VERDICT_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause between two questions for a pending charge.
+pub const VERDICT_PAUSE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How often a pending charge is asked for: about a day. Then only a webhook decides.
+pub const VERDICT_CHECKS_MAX: u32 = 150;
+
 /// Longest name of a user or an item, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
 

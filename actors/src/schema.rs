@@ -12,10 +12,10 @@ use crate::{
     limits::{
         ADDRESS_BYTES_MAX, AMOUNT_MAX, ATTRIBUTES_MAX, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX,
         PASSWORD_HASH_BYTES_MAX, PICTURE_BYTES_MAX, PICTURES_MAX, POSTAL_LINE_CHARS_MAX,
-        QUANTITY_MAX,
+        QUANTITY_MAX, WEBHOOK_ID_BYTES_MAX,
     },
     money::Currency,
-    payments::{CardToken, Receipt},
+    payments::{CardToken, Receipt, WebhookId},
     quantity::Quantity,
 };
 
@@ -187,5 +187,16 @@ impl JsonSchema for Receipt {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^[!-~]{1,128}$" })
+    }
+}
+
+impl JsonSchema for WebhookId {
+    fn schema_name() -> Cow<'static, str> {
+        "WebhookId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = format!("^[!-~]{{1,{WEBHOOK_ID_BYTES_MAX}}}$");
+        json_schema!({ "type": "string", "pattern": pattern })
     }
 }

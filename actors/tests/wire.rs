@@ -302,6 +302,7 @@ fn payments_stay_as_they_are() {
     let request = json!([{"order": "o-1", "amount": total, "card": "sim-4242"}]);
     let reasons = json!([
         {"reason": "card_declined"}, {"reason": "insufficient_funds"}, {"reason": "unknown_card"},
+        {"reason": "card_declined", "charge": "ch-1", "amount": total},
     ]);
     let refund = json!([
         {"receipt": "sim-receipt-o-1"},
@@ -309,19 +310,59 @@ fn payments_stay_as_they_are() {
     ]);
     let confirm = json!([
         {"receipt": "sim-receipt-o-1"}, {"receipt": "sim-receipt-o-1", "number": 1},
+        {"receipt": "sim-receipt-o-1", "number": 1, "amount": total},
+    ]);
+    let capture = json!([
+        {"receipt": "sim-receipt-o-1"}, {"receipt": "sim-receipt-o-1", "amount": total},
+    ]);
+    let authorise = json!([{"charge": "ch-1", "amount": total}]);
+    let reason = |reason: &str| json!({"webhook": "wh-1", "reason": reason});
+    let refused = json!([
+        reason("forged"),
+        reason("unsigned"),
+        reason("late"),
+        reason("future"),
+        reason("mismatch"),
+        reason("out_of_order"),
+        reason("contradiction"),
     ]);
     let view = |status: &str| json!({"order": "o-1", "status": status, "amount": total, "refunded": {"amount": 0, "currency": "EUR"}});
     let mut declined = view("declined");
     declined["reason"] = json!("card_declined");
-    let views = json!([view("requested"), view("captured"), declined]);
-    frozen::<Payment>(&["requested", "captured", "refund_due", "refunded"])
-        .command::<payments::Request>(samples(request), [()])
-        .command::<payments::Capture>(samples(json!([{"receipt": "sim-receipt-o-1"}])), [()])
-        .command::<payments::Decline>(samples(reasons), [()])
-        .command::<payments::Refund>(samples(refund), [()])
-        .command::<payments::ConfirmRefund>(samples(confirm), [()])
-        .command([payments::Show {}], samples(views))
-        .check();
+    let mut whole = view("captured");
+    whole["charge"] = json!("ch-1");
+    whole["refunds"] = json!([{"number": 1, "amount": total, "is_done": true}]);
+    whole["refused_webhooks"] =
+        json!([{"webhook": "wh-1", "reason": "late", "at": 1_700_000_000_000_u64}]);
+    let views = json!([
+        view("requested"),
+        view("captured"),
+        declined,
+        view("pending"),
+        view("authorised"),
+        whole,
+    ]);
+    frozen::<Payment>(&[
+        "requested",
+        "pending",
+        "authorised",
+        "charge_due",
+        "captured",
+        "refund_due",
+        "refunded",
+        "webhook_refused",
+    ])
+    .command::<payments::Request>(samples(request), [()])
+    .command::<payments::NotePending>(samples(json!([{"charge": "ch-1"}])), [()])
+    .command::<payments::Authorise>(samples(authorise), [()])
+    .command([payments::CheckVerdict {}], [()])
+    .command::<payments::Capture>(samples(capture), [()])
+    .command::<payments::Decline>(samples(reasons), [()])
+    .command::<payments::Refund>(samples(refund), [()])
+    .command::<payments::ConfirmRefund>(samples(confirm), [()])
+    .command::<payments::NoteRefusedWebhook>(samples(refused), [()])
+    .command([payments::Show {}], samples(views))
+    .check();
 }
 
 #[test]

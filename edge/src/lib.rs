@@ -41,6 +41,7 @@ mod jwks;
 mod ledger;
 mod order_page;
 mod orders;
+mod payments;
 mod people;
 mod placing;
 mod returns;
@@ -71,7 +72,7 @@ pub use crate::{
 use crate::{
     health::Readiness,
     keys::{EmailKey, Keys},
-    limits::IMPORTS_MAX,
+    limits::{FORGERIES_NOTED_MAX, IMPORTS_MAX},
     logins::Logins,
     passwords::Passwords,
     refresh::RefreshKey,
@@ -121,6 +122,7 @@ struct Shared {
     passwords: Passwords,
     trusted_proxies: Vec<IpAddr>,
     gateway_secret: Option<String>,
+    forgeries: Semaphore,
     imports: Semaphore,
     readiness: Readiness,
     search: Search,
@@ -153,6 +155,7 @@ impl Edge {
             passwords: Passwords::new(),
             trusted_proxies: config.trusted_proxies.clone(),
             gateway_secret: config.gateway_secret.clone(),
+            forgeries: Semaphore::new(FORGERIES_NOTED_MAX),
             imports: Semaphore::new(IMPORTS_MAX),
             readiness: Readiness::default(),
             search: Search::new(),
@@ -206,6 +209,11 @@ impl Edge {
 
     fn gateway_secret(&self) -> Option<&str> {
         self.shared.gateway_secret.as_deref()
+    }
+
+    /// The places where webhooks that anybody could send are noted.
+    fn forgeries(&self) -> &Semaphore {
+        &self.shared.forgeries
     }
 
     /// The places where imports are read.

@@ -14,6 +14,10 @@ pub(crate) const IMPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Imports read at the same time: each holds its list in memory several times.
 pub(crate) const IMPORTS_MAX: usize = 2;
 
+/// Webhooks noted at the same time that are not to be believed: anybody can send them, and each is a
+/// question to a payment. What comes beside them is only logged.
+pub(crate) const FORGERIES_NOTED_MAX: usize = 8;
+
 /// Lines of an import that are sent together, and carried out in one run.
 pub(crate) const IMPORT_CHUNK_LINES: usize = 100;
 

@@ -292,7 +292,7 @@ impl From<Profile> for BuyerShown {
 
 impl From<PaymentView> for PaymentShown {
     fn from(view: PaymentView) -> Self {
-        let PaymentView { order: _, status, amount, refunded, reason } = view;
+        let PaymentView { status, amount, refunded, reason, .. } = view;
         Self { status, amount, refunded, reason }
     }
 }

@@ -68,6 +68,11 @@ impl From<PaymentError> for ApiError {
             | PaymentError::RefundTooLarge { .. }
             | PaymentError::RefundRepeated { .. }
             | PaymentError::TooManyRefunds => Self::refused(StatusCode::CONFLICT, &refusal),
+            PaymentError::OtherCharge => Self::refused(StatusCode::CONFLICT, &refusal).at("charge"),
+            PaymentError::OtherAmount => Self::refused(StatusCode::CONFLICT, &refusal).at("amount"),
+            PaymentError::OtherCurrency => {
+                Self::refused(StatusCode::CONFLICT, &refusal).at("currency")
+            }
         }
     }
 }

@@ -138,6 +138,10 @@ pub(crate) fn on_payment(payment: &Recorded<Payment>, then: &mut Then) {
             then.ask(order, &NoteDeclined { reason: *reason });
         }
         PaymentEvent::Requested { .. }
+        | PaymentEvent::Pending { .. }
+        | PaymentEvent::Authorised { .. }
+        | PaymentEvent::ChargeDue { .. }
+        | PaymentEvent::WebhookRefused { .. }
         | PaymentEvent::RefundDue { .. }
         | PaymentEvent::Refunded { .. } => {}
     }

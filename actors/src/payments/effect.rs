@@ -1,14 +1,15 @@
 //! Charging a card because a payment was requested, and giving the money back if that is due.
 //!
 //! The gateway gets the payment's id as its key, so running again after a crash charges
-//! nobody twice. What the gateway does not answer is asked again, later; it is never guessed.
+//! nobody twice. What the gateway does not answer is asked again, later; it is never guessed. What
+//! it has not decided on holds nothing up: its webhook decides, or the payment has it asked again.
 
 use bus::{Bus, Effect, Recorded, Retry, Then};
 use tokio::time::timeout;
 
 use super::{
-    Capture, Charge, Charged, ConfirmRefund, Decline, Gateway, GatewayError, Payment, PaymentEvent,
-    PaymentId, Verdict,
+    Capture, Charge, Charged, ConfirmRefund, Decline, Gateway, GatewayError, NotePending, Payment,
+    PaymentEvent, PaymentId, Verdict,
 };
 use crate::limits::GATEWAY_TIMEOUT;
 
@@ -29,7 +30,9 @@ impl<G: Gateway> Effect<Payment> for ChargeCard<G> {
         then: &mut Then,
     ) -> Result<(), Retry> {
         match &payment.event {
-            PaymentEvent::Requested { order: _, amount, card } => {
+            // What is asked again is answered as before, or as it stands now.
+            PaymentEvent::Requested { order: _, amount, card }
+            | PaymentEvent::ChargeDue { order: _, amount, card } => {
                 let (key, card) = (payment.id.clone(), card.clone());
                 self.charge(Charge { key, amount: *amount, card }, then).await
             }
@@ -38,7 +41,10 @@ impl<G: Gateway> Effect<Payment> for ChargeCard<G> {
                 let (number, amount) = (*number, *amount);
                 self.give_back(Charged { key, number, amount, receipt }, then).await
             }
-            PaymentEvent::Captured { .. }
+            PaymentEvent::Pending { .. }
+            | PaymentEvent::Authorised { .. }
+            | PaymentEvent::WebhookRefused { .. }
+            | PaymentEvent::Captured { .. }
             | PaymentEvent::Declined { .. }
             | PaymentEvent::Refunded { .. } => Ok(()),
         }
@@ -57,15 +63,18 @@ impl<G: Gateway> ChargeCard<G> {
         let given = timeout(GATEWAY_TIMEOUT, self.gateway.give_back(&charged)).await;
         given.unwrap_or(Err(GatewayError::TimedOut)).map_err(Retry::unreachable)?;
         let Charged { key, number, receipt, .. } = charged;
-        then.ask(&key, &ConfirmRefund { receipt, number });
+        then.ask(&key, &ConfirmRefund { receipt, number, amount: None });
         Ok(())
     }
 }
 
 fn tell(payment: &PaymentId, verdict: Verdict, then: &mut Then) {
     match verdict {
-        Verdict::Approved { receipt } => then.ask(payment, &Capture { receipt }),
-        Verdict::Declined { reason } => then.ask(payment, &Decline { reason }),
+        Verdict::Approved { receipt } => then.ask(payment, &Capture { receipt, amount: None }),
+        Verdict::Pending { charge } => then.ask(payment, &NotePending { charge }),
+        Verdict::Declined { reason } => {
+            then.ask(payment, &Decline { reason, charge: None, amount: None });
+        }
     }
 }
 
@@ -114,6 +123,8 @@ mod tests {
     async fn the_payment_hears_the_verdict() {
         let approved = Verdict::Approved { receipt: Receipt::parse("r-1").expect("a receipt") };
         assert_eq!(asked(Some(Ok(approved))).await, Ok(vec!["payment/o-1/capture".to_owned()]));
+        let pending = Verdict::Pending { charge: Receipt::parse("ch-1").expect("a receipt") };
+        assert_eq!(asked(Some(Ok(pending))).await, Ok(vec!["payment/o-1/note_pending".to_owned()]));
         let declined = Verdict::Declined { reason: DeclineReason::CardDeclined };
         assert_eq!(asked(Some(Ok(declined))).await, Ok(vec!["payment/o-1/decline".to_owned()]));
     }

@@ -1,9 +1,9 @@
 //! What can happen to a payment. Stored for ever: names and fields stay.
 
-use bus::JsonSchema;
+use bus::{JsonSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{CardToken, DeclineReason, Receipt, commands::is_zero};
+use super::{CardToken, DeclineReason, Receipt, RefusalReason, WebhookId, commands::is_zero};
 use crate::{money::Money, orders::OrderId};
 
 /// What can happen to a payment.
@@ -18,6 +18,42 @@ pub enum PaymentEvent {
         amount: Money,
         /// With what.
         card: CardToken,
+    },
+    /// The gateway took the charge on, and will decide later.
+    #[serde(rename = "pending")]
+    Pending {
+        /// What is paid for.
+        order: OrderId,
+        /// The gateway's number for the charge.
+        charge: Receipt,
+    },
+    /// The card may be charged.
+    #[serde(rename = "authorised")]
+    Authorised {
+        /// What is paid for.
+        order: OrderId,
+        /// The gateway's number for the charge.
+        charge: Receipt,
+    },
+    /// A charge was pending, and now the gateway is to be asked again: it may have been decided.
+    #[serde(rename = "charge_due")]
+    ChargeDue {
+        /// What is paid for.
+        order: OrderId,
+        /// How much.
+        amount: Money,
+        /// With what.
+        card: CardToken,
+    },
+    /// Somebody told of this payment in the gateway's name, and was not believed.
+    #[serde(rename = "webhook_refused")]
+    WebhookRefused {
+        /// What the webhook says that its id is.
+        webhook: WebhookId,
+        /// Why.
+        reason: RefusalReason,
+        /// When.
+        at: Timestamp,
     },
     /// The card was charged.
     #[serde(rename = "captured")]

@@ -57,6 +57,11 @@ pub enum Verdict {
         /// What proves it.
         receipt: Receipt,
     },
+    /// It is not known yet. It will be told, or can be asked for again.
+    Pending {
+        /// The gateway's number for the charge.
+        charge: Receipt,
+    },
     /// It was not, and will not be.
     Declined {
         /// Why.

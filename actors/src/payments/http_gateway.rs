@@ -2,7 +2,7 @@
 //!
 //! The payment's id is the key and the reference of its charge, the charge's id the receipt, and a
 //! refund's key is the payment's id with the refund's number. So whatever is not answered can be
-//! asked again. A charge that the gateway has not decided on is asked for again, later.
+//! asked again, and so can what was pending.
 //!
 //! The gateway is reached by `http://`: whoever needs TLS puts it behind a proxy, or writes another
 //! [`Gateway`].
@@ -96,8 +96,7 @@ impl HttpGateway {
     async fn capture(&self, id: &str, charge: &Charge) -> Result<Verdict, GatewayError> {
         let body = json!({ "amount": charge.amount.amount });
         let Told { charge, .. } = send(self.post(&[id, "captures"], &body)?).await?;
-        let receipt = Receipt::parse(&charge).map_err(|_| unexpected("a charge's id"))?;
-        Ok(Verdict::Approved { receipt })
+        Ok(Verdict::Approved { receipt: receipt(&charge)? })
     }
 }
 
@@ -117,9 +116,7 @@ impl Gateway for HttpGateway {
         match (told.status, told.reason) {
             (Status::Authorised | Status::Captured, _) => self.capture(&told.charge, charge).await,
             (Status::Declined, Some(reason)) => Ok(Verdict::Declined { reason }),
-            (Status::Pending, _) => {
-                Err(GatewayError::Unavailable("it has not decided yet".to_owned()))
-            }
+            (Status::Pending, _) => Ok(Verdict::Pending { charge: receipt(&told.charge)? }),
             (Status::Declined | Status::Other, _) => Err(unexpected("a charge's status")),
         }
     }
@@ -135,6 +132,10 @@ impl Gateway for HttpGateway {
         let _: Told = send(request.header("Idempotency-Key", format!("{key}/{number}"))).await?;
         Ok(())
     }
+}
+
+fn receipt(charge: &str) -> Result<Receipt, GatewayError> {
+    Receipt::parse(charge).map_err(|_| unexpected("a charge's id"))
 }
 
 async fn send(request: RequestBuilder) -> Result<Told, GatewayError> {

@@ -155,7 +155,12 @@ impl<'a> Move<'a> {
             PaymentEvent::Refunded { order, amount, number, .. } => {
                 (EntryEvent::Refunded, Some(*number), order, *amount)
             }
-            PaymentEvent::Requested { .. } | PaymentEvent::Declined { .. } => return None,
+            PaymentEvent::Requested { .. }
+            | PaymentEvent::Pending { .. }
+            | PaymentEvent::Authorised { .. }
+            | PaymentEvent::ChargeDue { .. }
+            | PaymentEvent::WebhookRefused { .. }
+            | PaymentEvent::Declined { .. } => return None,
         };
         Some(Self { event, refund, order, amount })
     }

@@ -2,25 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::PaymentError;
+use super::{PaymentError, RefundView, actor::same_amount};
 use crate::{limits::REFUNDS_MAX, money::Money};
 
 /// A payment's refunds: few.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Refunds(Vec<Part>);
-
-/// One refund.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Part {
-    number: u32,
-    amount: Money,
-    /// Whether the gateway has given it back.
-    is_done: bool,
-}
+pub(super) struct Refunds(Vec<RefundView>);
 
 impl Refunds {
     pub(super) fn ask(&mut self, number: u32, amount: Money) {
-        self.0.push(Part { number, amount, is_done: false });
+        self.0.push(RefundView { number, amount, is_done: false });
     }
 
     pub(super) fn done(&mut self, number: u32) {
@@ -29,13 +20,17 @@ impl Refunds {
         }
     }
 
-    fn part(&self, number: u32) -> Option<&Part> {
+    pub(super) fn shown(&self) -> Vec<RefundView> {
+        self.0.clone()
+    }
+
+    fn part(&self, number: u32) -> Option<&RefundView> {
         self.0.iter().find(|part| part.number == number)
     }
 
     /// How much of `captured` has a refund asked for, and how much has gone back.
     pub(super) fn sums(&self, captured: Money) -> (Money, Money) {
-        let sum = |parts: &mut dyn Iterator<Item = &Part>| Money {
+        let sum = |parts: &mut dyn Iterator<Item = &RefundView>| Money {
             amount: parts.map(|part| part.amount.amount).sum(),
             ..captured
         };
@@ -66,8 +61,13 @@ impl Refunds {
     }
 
     /// How much refund `number` gave back just now; none if that is known.
-    pub(super) fn confirm(&self, number: u32) -> Result<Option<Money>, PaymentError> {
+    pub(super) fn confirm(
+        &self,
+        number: u32,
+        told: Option<Money>,
+    ) -> Result<Option<Money>, PaymentError> {
         let part = self.part(number).ok_or(PaymentError::RefundNotDue)?;
+        same_amount(told, part.amount)?;
         Ok((!part.is_done).then_some(part.amount))
     }
 }

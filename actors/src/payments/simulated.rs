@@ -7,6 +7,8 @@
 //! | 4000 0000 0000 9995 | declined: `insufficient_funds`                                 |
 //! | 4000 0000 0000 0119 | never answered: every call times out                           |
 //! | 4000 0000 0000 0259 | a payment's first call times out, from the second on: approved |
+//! | 4000 0000 0000 3063 | pending at a payment's first call, from the second on: approved |
+//! | 4000 0000 0000 3097 | the same, from the second on declined: `card_declined`         |
 //! | any other           | declined: `unknown_card`                                       |
 //!
 //! The receipt is made from the payment's id, so the same payment always has the same one.
@@ -31,15 +33,19 @@ enum Behaviour {
     Decline(DeclineReason),
     NeverAnswer,
     AnswerSecondCall,
+    ApproveLater,
+    DeclineLater(DeclineReason),
 }
 
 /// The documented cards: number, token, behaviour.
-const CARDS: [(&str, &str, Behaviour); 5] = [
+const CARDS: [(&str, &str, Behaviour); 7] = [
     ("4242424242424242", "sim-4242", Behaviour::Approve),
     ("4000000000000002", "sim-0002", Behaviour::Decline(DeclineReason::CardDeclined)),
     ("4000000000009995", "sim-9995", Behaviour::Decline(DeclineReason::InsufficientFunds)),
     ("4000000000000119", "sim-0119", Behaviour::NeverAnswer),
     ("4000000000000259", "sim-0259", Behaviour::AnswerSecondCall),
+    ("4000000000003063", "sim-3063", Behaviour::ApproveLater),
+    ("4000000000003097", "sim-3097", Behaviour::DeclineLater(DeclineReason::CardDeclined)),
 ];
 
 /// How long a call hangs before it counts as timed out.
@@ -109,7 +115,13 @@ impl Gateway for SimulatedGateway {
             Some(Behaviour::Decline(reason)) => Ok(Verdict::Declined { reason }),
             Some(Behaviour::NeverAnswer) => silence().await,
             Some(Behaviour::AnswerSecondCall) if self.is_first_call(&charge.key) => silence().await,
-            Some(Behaviour::AnswerSecondCall) => approved(&charge.key),
+            Some(Behaviour::ApproveLater | Behaviour::DeclineLater(_))
+                if self.is_first_call(&charge.key) =>
+            {
+                Ok(Verdict::Pending { charge: receipt_of(&charge.key) })
+            }
+            Some(Behaviour::AnswerSecondCall | Behaviour::ApproveLater) => approved(&charge.key),
+            Some(Behaviour::DeclineLater(reason)) => Ok(Verdict::Declined { reason }),
             None => Ok(Verdict::Declined { reason: DeclineReason::UnknownCard }),
         }
     }
@@ -125,9 +137,12 @@ async fn silence() -> Result<Verdict, GatewayError> {
 }
 
 fn approved(payment: &PaymentId) -> Result<Verdict, GatewayError> {
+    Ok(Verdict::Approved { receipt: receipt_of(payment) })
+}
+
+fn receipt_of(payment: &PaymentId) -> Receipt {
     let receipt = Receipt::parse(&format!("sim-receipt-{payment}"));
-    let receipt = receipt.expect("an id is short and visible");
-    Ok(Verdict::Approved { receipt })
+    receipt.expect("an id is short and visible")
 }
 
 #[cfg(test)]
@@ -182,6 +197,18 @@ mod tests {
         assert_eq!(verdict("4000000000009995").await, declined(DeclineReason::InsufficientFunds));
         assert_eq!(verdict("4000000000000119").await, Err(GatewayError::TimedOut));
         assert_eq!(verdict("5555555555554444").await, declined(DeclineReason::UnknownCard));
+    }
+
+    #[tokio::test]
+    async fn two_cards_are_decided_on_later() {
+        let (approves, declines) = ("4000000000003063", "4000000000003097");
+        let pending = Ok(Verdict::Pending { charge: receipt_of(&charge(approves, "o-1").key) });
+        let declined = Ok(Verdict::Declined { reason: DeclineReason::CardDeclined });
+        for (number, then) in [(approves, paid()), (declines, declined)] {
+            let (gateway, charge) = (SimulatedGateway::default(), charge(number, "o-1"));
+            assert_eq!(gateway.charge(&charge).await, pending, "{number}");
+            assert_eq!(gateway.charge(&charge).await, then, "{number}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

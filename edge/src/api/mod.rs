@@ -20,7 +20,7 @@ pub(crate) use self::{
 
 use crate::{
     accounts, carts, catalogue, events, fulfilment, health, imports, items, jwks, ledger, orders,
-    people, returns, sessions, users, webhooks,
+    payments, people, returns, sessions, users, webhooks,
 };
 
 /// Where a new thing is.
@@ -45,6 +45,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         returns::routes(),
         events::routes(),
         people::routes(),
+        payments::routes(),
         ledger::routes(),
         webhooks::routes(),
         jwks::routes(),

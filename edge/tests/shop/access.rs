@@ -98,6 +98,7 @@ const TABLE: &[Row] = &[
     ("POST", "/v1/items/{sku}/activation", NONE, [401, 403, 403, 200, 200]),
     ("POST", "/v1/imports", |_| json!(LIST), [401, 403, 403, 202, 202]),
     ("GET", "/v1/imports/{id}", NONE, [401, 403, 403, 200, 200]),
+    ("GET", "/v1/payments/{id}", NONE, [401, 403, 403, 200, 200]),
     // Admins'.
     ("GET", "/v1/users/{id}", NONE, [401, 403, 403, 403, 200]),
     (
@@ -257,6 +258,7 @@ impl World {
     fn fill(&self, path: &str) -> String {
         let id = match path {
             path if path.starts_with("/v1/orders") => &self.order,
+            path if path.starts_with("/v1/payments") => &self.order,
             path if path.starts_with("/v1/imports") => &self.import,
             _ => &self.owner,
         };

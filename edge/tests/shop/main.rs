@@ -13,6 +13,7 @@ mod catalogue;
 mod conditional;
 mod connections;
 mod events;
+mod firedrill;
 mod fulfilment;
 mod history;
 mod idempotency;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use actors::{MailLinks, Mailer, Outside, Role, SimulatedGateway};
+use actors::{HttpGateway, MailLinks, Mailer, Outside, Role, SimulatedGateway};
 use bus::{Bus, Connect, Running};
 use edge::Edge;
 use nats_server::TestServer;
@@ -32,6 +32,8 @@ pub(crate) struct Shop {
     pub(crate) bus: Bus,
     pub(crate) folder: TempDir,
     server: Option<TestServer>,
+    /// Where a real gateway is, if there is one.
+    gateway: Option<String>,
     http: Client,
     open: Option<Open>,
 }
@@ -52,12 +54,22 @@ pub(crate) struct Answer {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
+        Self::open_at(None).await
+    }
+
+    /// A shop that has its cards charged by the gateway at this address.
+    pub(crate) async fn open_with_gateway(url: String) -> Self {
+        Self::open_at(Some(url)).await
+    }
+
+    async fn open_at(gateway: Option<String>) -> Self {
         let server = TestServer::own().await;
         let folder = tempfile::tempdir().expect("a folder");
         let http = Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
         let bus = connect(&server).await;
         let server = Some(server);
-        let mut shop = Self { url: String::new(), bus, folder, server, http, open: None };
+        let url = String::new();
+        let mut shop = Self { url, bus, folder, server, gateway, http, open: None };
         shop.start(&Role::ALL).await;
         shop
     }
@@ -67,8 +79,17 @@ impl Shop {
         let mailer = mailer.expect("a folder and an address");
         let key = edge::link_key(&self.keys()).expect("the edge's keys");
         let links = MailLinks { key, shop: ISSUER.to_owned() };
-        let outside = Outside { gateway: SimulatedGateway::default(), mailer, links };
-        let host = actors::host(self.bus.clone(), roles, outside);
+        let bus = self.bus.clone();
+        let host = match &self.gateway {
+            None => {
+                let outside = Outside { gateway: SimulatedGateway::default(), mailer, links };
+                actors::host(bus, roles, outside)
+            }
+            Some(url) => {
+                let gateway = HttpGateway::at(url).expect("an address");
+                actors::host(bus, roles, Outside { gateway, mailer, links })
+            }
+        };
         let actors = host.rows_in(self.rows()).start().await.expect("the actors start");
         let config = crate::tokens::config(&self.keys());
         let edge = Edge::new(self.bus.clone(), &config).expect("the edge starts");
