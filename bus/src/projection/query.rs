@@ -80,6 +80,10 @@ pub(crate) fn list<P: Projection>(
 ) -> Result<Vec<u8>, NotFound> {
     let selection: Selection = encoding.decode(body).map_err(told)?;
     check_conditions(&selection.select).map_err(NotFound::Told)?;
+    if !selection.rows.is_empty() {
+        let rows = source.named::<P>(&selection)?;
+        return encoded(encoding, &Listed::<P> { rows, next: None });
+    }
     let (rows, next) = source.page::<P>(&selection)?;
     let rows = rows.into_iter().map(|(_, row)| row).collect();
     encoded(encoding, &Listed::<P> { rows, next })
@@ -110,6 +114,23 @@ impl Source {
                 Err(NotFound::Told(Failure::new(Status::BadCommand, text)))
             }
         }
+    }
+
+    /// The rows that are asked for by their keys, of those that are there and meet the conditions.
+    fn named<P: Projection>(&self, selection: &Selection) -> Result<Vec<P>, NotFound> {
+        let keys = &selection.rows;
+        if keys.len() > PAGE_ROWS_MAX {
+            let text = format!("{} rows are named, at most {PAGE_ROWS_MAX}", keys.len());
+            let mut failure = Failure::new(Status::BadCommand, text);
+            failure.body.field = Some("rows".to_owned());
+            return Err(NotFound::Told(failure));
+        }
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
+            let row = self.row::<P>(key)?;
+            rows.extend(row.filter(|row| selection.select.iter().all(|c| c.holds(&row.index()))));
+        }
+        Ok(rows)
     }
 
     /// A page of rows with their keys, and where the next begins, if there is one.

@@ -22,6 +22,8 @@ pub(crate) struct Condition {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Selection {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rows: Vec<String>,
     pub(crate) select: Vec<Condition>,
     pub(crate) newest_first: bool,
     pub(crate) limit: Option<usize>,
@@ -56,6 +58,14 @@ impl Selection {
     #[must_use]
     pub fn all() -> Self {
         Self::default()
+    }
+
+    /// Only the rows with these keys, in this order, of which there are at most
+    /// [`PAGE_ROWS_MAX`](crate::limits::PAGE_ROWS_MAX). Those that are not there are left out; order,
+    /// limit and cursor do not count.
+    #[must_use]
+    pub fn rows(keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { rows: keys.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     /// Only rows listed in `index` under `value`. The first condition sets the order.

@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     Actor, Bus, Connect, Context, Fold, Handle, Host, Id, IndexEntry, MemoryRows, Position,
-    Projection, Recorded, Running, Selection,
-    limits::QUERIES_WAITING_MAX,
+    Projection, Recorded, RowError, Running, Selection,
+    limits::{PAGE_ROWS_MAX, QUERIES_WAITING_MAX},
     projection::{
         Shelf,
         store::{
@@ -133,6 +133,27 @@ async fn sum(bus: &Bus, after: &Position) -> u64 {
     let list = bus.rows::<LampCard>().list(Selection::all().matching("all", "yes"));
     let page = list.after(after).timeout(Duration::from_secs(30)).await.expect("rows");
     page.rows.iter().map(|card| card.lit).sum()
+}
+
+#[tokio::test]
+async fn rows_are_listed_by_their_keys() {
+    let server = TestServer::own().await;
+    let (bus, rows) = (connect(&server).await, MemoryRows::new());
+    let _node = host(&bus, &rows).await;
+    let last = light(&bus, 23).await;
+    let named = async |selection: Selection| {
+        let page = bus.rows::<LampCard>().list(selection).after(&last).await?;
+        let lit: Vec<_> = page.rows.iter().map(|card| card.lit).collect();
+        Ok::<_, RowError>((lit, page.next))
+    };
+    // Ten lamps, lit twice; the first three a third time.
+    let some = || Selection::rows(["l-7", "l-none", "l-2"]);
+    assert_eq!(named(some()).await.expect("rows"), (vec![2, 3], None));
+    let dark = some().matching("all", "no");
+    assert_eq!(named(dark).await.expect("rows"), (vec![], None));
+    let many = Selection::rows((0..=PAGE_ROWS_MAX).map(|n| format!("l-{n}")));
+    let refused = named(many).await.expect_err("too many");
+    assert!(format!("{refused:?}").contains("101 rows"), "{refused:?}");
 }
 
 #[tokio::test]
