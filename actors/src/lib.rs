@@ -12,6 +12,7 @@ mod money;
 mod name;
 mod quantity;
 pub mod schema;
+mod warehouse;
 mod whole_number;
 
 pub mod carts;
@@ -44,6 +45,7 @@ pub use self::{
     payments::{Gateway, HttpGateway, InvalidGateway, SimulatedGateway},
     quantity::{InvalidQuantity, Quantity},
     role::{Role, UnknownRole},
+    warehouse::{InvalidWarehouse, WarehouseId},
 };
 
 /// What the actors need of the outside world.

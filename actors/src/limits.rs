@@ -21,6 +21,18 @@ pub const RETURNS_MAX: usize = 50;
 /// Largest number ever received of one item.
 pub const STOCK_MAX: u64 = 1_000_000_000;
 
+/// Warehouses an item is in, `main` among them: all are part of its state and its row.
+pub const WAREHOUSES_MAX: usize = 20;
+
+/// Longest name of a warehouse, in bytes: as ids are.
+pub const WAREHOUSE_BYTES_MAX: usize = 64;
+
+/// Adjustments an item remembers: with their notes they are part of its state.
+pub const ADJUSTMENTS_MAX: usize = 50;
+
+/// Longest note of an adjustment, in characters.
+pub const NOTE_CHARS_MAX: usize = 200;
+
 /// Lines of one order: each is a command to an item, carried out one after the other.
 pub const LINES_MAX: usize = 50;
 

@@ -11,8 +11,8 @@ use bus::{
 use crate::{
     limits::{
         ADDRESS_BYTES_MAX, AMOUNT_MAX, ATTRIBUTES_MAX, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX,
-        PASSWORD_HASH_BYTES_MAX, PICTURE_BYTES_MAX, PICTURES_MAX, POSTAL_LINE_CHARS_MAX,
-        QUANTITY_MAX, WEBHOOK_ID_BYTES_MAX,
+        NOTE_CHARS_MAX, PASSWORD_HASH_BYTES_MAX, PICTURE_BYTES_MAX, PICTURES_MAX,
+        POSTAL_LINE_CHARS_MAX, QUANTITY_MAX, WEBHOOK_ID_BYTES_MAX,
     },
     money::Currency,
     payments::{CardToken, Receipt, WebhookId},
@@ -40,6 +40,18 @@ pub fn description(_: &mut SchemaGenerator) -> Schema {
         "maxLength": DESCRIPTION_CHARS_MAX,
         "pattern": format!("^({PLAIN}|[\\n\\r\\t])*$"),
     })
+}
+
+/// A remark of one line: it may be empty.
+pub fn note(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "maxLength": NOTE_CHARS_MAX, "pattern": format!("^{PLAIN}*$"),
+    })
+}
+
+/// Below how many pieces stock is low; 0 is never.
+pub fn threshold(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 0, "maximum": QUANTITY_MAX })
 }
 
 pub(crate) fn amount(_: &mut SchemaGenerator) -> Schema {

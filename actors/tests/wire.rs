@@ -117,6 +117,22 @@ fn users_stay_as_they_are() {
         .check();
 }
 
+const LIFE_OF_AN_ITEM: [&str; 13] = [
+    "created.2",
+    "described",
+    "priced",
+    "activated",
+    "retired",
+    "received",
+    "received.2",
+    "adjusted",
+    "low_stock_set",
+    "stock_low",
+    "reserved",
+    "shipped",
+    "taken_back",
+];
+
 #[test]
 fn items_stay_as_they_are() {
     let price = json!({"amount": 250, "currency": "EUR"});
@@ -135,7 +151,20 @@ fn items_stay_as_they_are() {
         {"lacking": {"reason": {"out_of_stock": {"available": 1}}}},
     ]);
     let order = json!([{"order": "o-1"}]);
-    let ship = json!([{"order": "o-1"}, {"order": "o-1", "quantity": 1}]);
+    let ship = json!([
+        {"order": "o-1"},
+        {"order": "o-1", "quantity": 1},
+        {"order": "o-1", "quantity": 1, "warehouse": "north"},
+    ]);
+    let receive = json!([{"quantity": 5}, {"quantity": 5, "warehouse": "north"}]);
+    let adjust = json!([
+        {"by": -1, "reason": "damaged", "note": "It fell.", "warehouse": "north"},
+        {"by": 2, "reason": "found"},
+    ]);
+    let adjustments = json!([[
+        {"by": 2, "reason": "found", "at": 5},
+        {"by": -1, "reason": "other", "note": "It fell.", "warehouse": "north", "who": "u-1", "at": 6},
+    ]]);
     let take_back = json!([{"order": "o-1", "quantity": 1, "number": 1, "sellable": false}]);
     let stock = json!([
         {"received": 5, "available": 3, "held": 2, "shipped": 0},
@@ -149,25 +178,17 @@ fn items_stay_as_they_are() {
     for card in card.as_array_mut().unwrap() {
         card.as_object_mut().unwrap().extend(piles.as_object().unwrap().clone());
     }
-    let history = [
-        "created.2",
-        "described",
-        "priced",
-        "activated",
-        "retired",
-        "received",
-        "reserved",
-        "shipped",
-        "taken_back",
-    ];
-    frozen::<Item>(&history)
+    frozen::<Item>(&LIFE_OF_AN_ITEM)
         .command::<inventory::Create>(samples(create), [()])
         .command::<inventory::Describe>(samples(describe), [()])
         .command::<inventory::SetPrice>(samples(json!([{"price": price}])), [()])
         .command([inventory::Activate {}], [()])
         .command([inventory::Retire {}], [()])
         .command::<inventory::ShowPrices>(samples(json!([{}])), samples(prices))
-        .command::<inventory::Receive>(samples(json!([{"quantity": 5}])), samples(stock.clone()))
+        .command::<inventory::Receive>(samples(receive), samples(stock.clone()))
+        .command::<inventory::Adjust>(samples(adjust), samples(stock.clone()))
+        .command::<inventory::ShowAdjustments>(samples(json!([{}])), samples(adjustments))
+        .command::<inventory::SetLowStock>(samples(json!([{"below": 3}])), [()])
         .command::<inventory::Reserve>(samples(reserve), samples(reservations))
         .command::<inventory::Release>(samples(order.clone()), [()])
         .command::<inventory::Take>(samples(order.clone()), [()])
@@ -261,7 +282,8 @@ fn orders_stay_as_they_are() {
          ]},
     ]);
     let cancel = json!([{}, {"buyer": "u-1"}]);
-    let ship = json!([{"portions": portions}, {"portions": portions, "parcel": parcel}]);
+    let ship = json!([{"portions": portions}, {"portions": portions, "parcel": parcel},
+        {"portions": portions, "warehouse": "north"}]);
     let give_back = json!([
         {"portions": portions, "reason": "broken"},
         {"buyer": "u-1", "portions": portions, "reason": "broken"},

@@ -1,4 +1,5 @@
-//! The catalogue, as staff keep it: items are created, described, priced, stocked and retired.
+//! The catalogue, as staff keep it: items are created, described, priced and retired.
+//! Their pieces are in `stock`.
 //!
 //! What staff just did is seen by whoever reads next: a change answers with the row that
 //! includes it.
@@ -6,10 +7,9 @@
 use std::collections::BTreeMap;
 
 use actors::{
-    Money, Quantity,
+    Money,
     inventory::{
-        Activate, Category, Create, Describe, Item, ItemError, ItemId, ItemStatus, Receive, Retire,
-        SetPrice,
+        Activate, Category, Create, Describe, Item, ItemError, ItemId, ItemStatus, Retire, SetPrice,
     },
 };
 use axum::{
@@ -95,15 +95,6 @@ pub(crate) fn routes() -> Resource {
                 .headers(&[SEQ_HEADER, ETAG_HEADER])
                 .refuses(404, &["UNKNOWN_ITEM"]),
         )
-        .with(
-            post("/v1/items/{sku}/stock", receive)
-                .says("receiveStock", "Receive pieces of an item", "For staff.")
-                .example(json!({ "quantity": 5 }))
-                .answers::<ItemShown>(200, "The item, with these pieces.")
-                .headers(&[SEQ_HEADER, ETAG_HEADER])
-                .refuses(404, &["UNKNOWN_ITEM"])
-                .refuses(409, &["TOO_MUCH_STOCK"]),
-        )
 }
 
 /// An item to be.
@@ -161,16 +152,8 @@ struct DescribeItem {
     pictures: Vec<String>,
 }
 
-/// Pieces that came in.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ReceiveStock {
-    /// How many.
-    quantity: Quantity,
-}
-
 /// Who of the staff changes which item, and under which key.
-struct Change {
+pub(crate) struct Change {
     edge: Edge,
     trace: Trace,
     user: String,
@@ -180,7 +163,7 @@ struct Change {
 }
 
 /// The item as it is after a change.
-type Shown = Result<(Version, Seq, Answer<ItemShown>), ApiError>;
+pub(crate) type Shown = Result<(Version, Seq, Answer<ItemShown>), ApiError>;
 
 impl FromRequestParts<Edge> for Change {
     type Rejection = ApiError;
@@ -208,7 +191,7 @@ impl Part for Change {
 
 impl Change {
     /// Has the item carry `command` out, and answers with the item after it.
-    async fn ask<C: Wire>(self, command: C) -> Shown
+    pub(crate) async fn ask<C: Wire>(self, command: C) -> Shown
     where
         Item: Handle<C, Error = ItemError>,
     {
@@ -257,9 +240,4 @@ async fn activate(change: Change) -> Shown {
 /// `POST /v1/items/{sku}/retirement`, for staff: it is sold no longer; orders keep what they hold.
 async fn retire(change: Change) -> Shown {
     change.ask(Retire {}).await
-}
-
-/// `POST /v1/items/{sku}/stock`, for staff: 200 with the item; 404 for one never created.
-async fn receive(change: Change, Json(ReceiveStock { quantity }): Json<ReceiveStock>) -> Shown {
-    change.ask(Receive { quantity }).await
 }

@@ -1,7 +1,10 @@
 //! What happens to an order after its checkout: buyers call it off, staff ship it and say that it
 //! arrived; and the board on which staff find what waits for them.
 
-use actors::orders::{BoardColumn, Cancel, Deliver, Order, OrderCard, Parcel, Portion, Ship};
+use actors::{
+    WarehouseId,
+    orders::{BoardColumn, Cancel, Deliver, Order, OrderCard, Parcel, Portion, Ship},
+};
 use axum::{Json as Answer, extract::State, http::StatusCode};
 use bus::{JsonSchema, ListRows, Selection};
 use serde::Deserialize;
@@ -73,6 +76,9 @@ struct NewShipment {
     portions: Vec<Portion>,
     /// How the parcel can be followed, if it can.
     parcel: Option<Parcel>,
+    /// From which warehouse, if that is known. What the books do not have there, and all of it if
+    /// nothing is said, is taken from where most pieces lie.
+    warehouse: Option<WarehouseId>,
 }
 
 /// `POST /v1/orders/{id}/cancellation`: 200 with the order; 409 `ALREADY_SHIPPED`.
@@ -88,9 +94,9 @@ async fn ship(
     _: Staff,
     asking: Asking,
     PathId(order): PathId<Order>,
-    Json(NewShipment { portions, parcel }): Json<NewShipment>,
+    Json(NewShipment { portions, parcel, warehouse }): Json<NewShipment>,
 ) -> Made {
-    let (_, position) = asking.ask(&order, Ship { portions, parcel }).await?;
+    let (_, position) = asking.ask(&order, Ship { portions, parcel, warehouse }).await?;
     let shown = asking.order(&order, &position).await?;
     Ok((StatusCode::CREATED, Version(shown.version), Seq(position), Answer(shown)))
 }

@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::{
     Edge,
     api::{Resource, get},
+    availability,
     conditional::{IfNoneMatch, Version},
     error::ApiError,
     extract::{AnyUser, PathId},
@@ -69,6 +70,7 @@ pub(crate) fn routes() -> Resource {
                 .versioned()
                 .refuses(404, &["NOT_FOUND"]),
         )
+        .with(availability::route())
         .with(
             get("/v1/items/{sku}/prices", prices)
                 .says("listPrices", "Show what an item cost", "Its last 100 prices.")

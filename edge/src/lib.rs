@@ -29,6 +29,7 @@ mod search;
 
 mod accounts;
 mod api;
+mod availability;
 mod carts;
 mod catalogue;
 mod events;
@@ -47,6 +48,8 @@ mod placing;
 mod returns;
 mod sessions;
 mod steps;
+mod stock;
+mod stock_board;
 mod streams;
 mod users;
 mod webhooks;

@@ -28,6 +28,9 @@ pub(crate) const IMPORT_CHUNK_BYTES: usize = 256 * 1024;
 /// gets to read the answer instead of a reset connection.
 pub(crate) const BODY_DISCARD_MAX: usize = 8 * 1024 * 1024;
 
+/// SKUs whose availability is asked for at once: as many as rows are named in one query.
+pub(crate) const AVAILABILITY_SKUS_MAX: usize = bus::limits::PAGE_ROWS_MAX;
+
 /// Connections at once. Past it, new ones wait in the kernel's bounded backlog.
 pub(crate) const CONNECTIONS_MAX: usize = 4_096;
 

@@ -48,6 +48,10 @@ impl From<ItemError> for ApiError {
             ItemError::AlreadyCreated | ItemError::NotHeld | ItemError::TooManyReturns => {
                 Self::refused(StatusCode::CONFLICT, &refusal)
             }
+            ItemError::TooManyWarehouses => {
+                Self::refused(StatusCode::CONFLICT, &refusal).at("warehouse")
+            }
+            ItemError::TooFewFree { .. } => Self::refused(StatusCode::CONFLICT, &refusal).at("by"),
             ItemError::TooMuchStock
             | ItemError::TooFewHeld { .. }
             | ItemError::NotShipped { .. } => {

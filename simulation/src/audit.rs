@@ -377,6 +377,10 @@ pub(crate) struct Stock {
     received: u64,
     available: u64,
     written_off: u64,
+    /// What lies in each warehouse.
+    lying: BTreeMap<String, u64>,
+    /// The threshold, and whether it was told that fewer are available.
+    low: (u64, bool),
     held: BTreeMap<String, u64>,
     /// What orders were shipped and did not send back.
     shipped: BTreeMap<String, u64>,
@@ -402,10 +406,10 @@ impl Stock {
         let quantity = fields["quantity"].as_u64().unwrap_or_default();
         let order = fields["order"].as_str().unwrap_or_default().to_owned();
         match name {
-            "received" => {
-                self.received += quantity;
-                self.available += quantity;
-            }
+            "received" => self.bring(fields, quantity),
+            "adjusted" => self.adjust(sku, fields),
+            "low_stock_set" => self.low.0 = fields["below"].as_u64().unwrap_or_default(),
+            "stock_low" => self.note_low(sku),
             "reserved" => {
                 match self.available.checked_sub(quantity) {
                     Some(left) => self.available = left,
@@ -430,7 +434,10 @@ impl Stock {
                 }
                 self.available += quantity;
             }
-            "shipped" => self.ship(sku, order, quantity),
+            "shipped" => {
+                self.ship(sku, order, quantity);
+                self.leave_the_house(sku, fields, quantity);
+            }
             "taken_back" => {
                 let number = fields["number"].as_u64().unwrap_or_default();
                 let is_sellable = fields["sellable"].as_bool().unwrap_or_default();
@@ -441,6 +448,58 @@ impl Stock {
         let [received, available, held, shipped, written_off] = self.piles();
         if received != available + held + shipped + written_off {
             self.wrong.push(format!("item/{sku} does not add up after {name}"));
+        }
+        if self.lying.values().sum::<u64>() != available + held {
+            self.wrong.push(format!("item/{sku} does not lie where it should after {name}"));
+        }
+        if available >= self.low.0 {
+            self.low.1 = false;
+        }
+    }
+
+    fn adjust(&mut self, sku: &str, fields: &Value) {
+        let by = fields["by"].as_i64().unwrap_or_default();
+        let pieces = by.unsigned_abs();
+        if by > 0 {
+            self.bring(fields, pieces);
+            return;
+        }
+        match self.available.checked_sub(pieces) {
+            Some(left) => self.available = left,
+            None => self.wrong.push(format!("item/{sku} adjusted away what is held")),
+        }
+        self.written_off += pieces;
+        self.leave(sku, fields["warehouse"].as_str().unwrap_or("main"), pieces);
+    }
+
+    fn note_low(&mut self, sku: &str) {
+        if self.low.1 || self.available >= self.low.0 {
+            self.wrong.push(format!("item/{sku}: it was told that it is low, and is not"));
+        }
+        self.low.1 = true;
+    }
+
+    fn leave_the_house(&mut self, sku: &str, fields: &Value, quantity: u64) {
+        let Some(from) = fields["from"].as_object() else {
+            return self.leave(sku, "main", quantity);
+        };
+        for (warehouse, part) in from {
+            self.leave(sku, warehouse, part.as_u64().unwrap_or_default());
+        }
+    }
+
+    fn bring(&mut self, fields: &Value, quantity: u64) {
+        self.received += quantity;
+        self.available += quantity;
+        let warehouse = fields["warehouse"].as_str().unwrap_or("main").to_owned();
+        *self.lying.entry(warehouse).or_default() += quantity;
+    }
+
+    fn leave(&mut self, sku: &str, warehouse: &str, quantity: u64) {
+        let lying = self.lying.entry(warehouse.to_owned()).or_default();
+        match lying.checked_sub(quantity) {
+            Some(rest) => *lying = rest,
+            None => self.wrong.push(format!("item/{sku}: {quantity} left {warehouse}, not there")),
         }
     }
 
@@ -461,6 +520,9 @@ impl Stock {
         }
         self.came_back += quantity;
         *(if is_sellable { &mut self.available } else { &mut self.written_off }) += quantity;
+        if is_sellable {
+            *self.lying.entry("main".to_owned()).or_default() += quantity;
+        }
         if !self.returns.insert(of.clone()) {
             self.wrong.push(format!("item/{sku}: {of:?} came back twice"));
         }

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use actors::{
-    Money, Quantity,
+    Money, Quantity, WarehouseId,
     carts::{CartId, CheckOut, Put, Remove},
-    inventory::{self, Create, ItemCard, ItemId, Receive},
+    inventory::{
+        self, Adjust, AdjustReason, Change, Create, ItemCard, ItemId, Receive, SetLowStock,
+    },
     orders::{
         AcceptReturn, Cancel, Deliver, OrderCard, OrderId, OrderLine, OrderStatus, OrderView,
         Place, Portion, RejectReturn, Return, Ship, Show,
@@ -167,7 +169,8 @@ impl Client {
             let item = item(sku);
             let create = Create::new(format!("Item {sku}"), eur(price));
             drop(self.ask(&item, &create).await);
-            drop(self.ask(&item, &Receive { quantity: quantity(pieces) }).await);
+            drop(self.ask(&item, &Receive::new(quantity(pieces))).await);
+            drop(self.ask(&item, &SetLowStock { below: 2 }).await);
         }
     }
 
@@ -274,7 +277,8 @@ impl Client {
         let is_split = left.len() > 1 && self.dice.chance(500);
         let rest = if is_split { left.split_off(1) } else { Vec::new() };
         for portions in [left, rest].into_iter().filter(|portions| !portions.is_empty()) {
-            let ship = Ship { portions: portions.clone(), parcel: None };
+            let warehouse = self.dice.chance(400).then(|| self.somewhere());
+            let ship = Ship { portions: portions.clone(), parcel: None, warehouse };
             let Ok(shipment) = self.ask(order, &ship).await else { continue };
             if self.dice.chance(800) {
                 drop(self.ask(order, &Deliver { shipment }).await);
@@ -351,7 +355,20 @@ impl Client {
 
     async fn take_in_stock(&mut self) {
         let (sku, ..) = ITEMS[usize::try_from(self.dice.below(ITEMS.len() as u64)).unwrap_or(0)];
-        drop(self.ask(&item(sku), &Receive { quantity: quantity(2) }).await);
+        let warehouse = self.somewhere();
+        if self.dice.chance(700) {
+            let quantity = quantity(2);
+            drop(self.ask(&item(sku), &Receive { quantity, warehouse }).await);
+            return;
+        }
+        // Some of what is counted is not free, or not there: that is refused.
+        let by = if self.dice.chance(500) { Change::Up } else { Change::Down };
+        let (by, reason, note) = (by(quantity(1)), AdjustReason::Counted, String::new());
+        drop(self.ask(&item(sku), &Adjust { by, reason, note, warehouse }).await);
+    }
+
+    fn somewhere(&mut self) -> WarehouseId {
+        ["main", "north"][usize::from(self.dice.chance(400))].parse().expect("a warehouse")
     }
 }
 

@@ -1,23 +1,26 @@
 //! An item: its price, and how many pieces are available, held for orders, and shipped.
 //!
 //! The one rule: received = available + held + shipped + written off. Only `apply` moves pieces, and each
-//! event moves them from one pile to another or brings new ones in.
+//! event moves them from one pile to another or brings new ones in. What its keepers do with them is
+//! in `stock`; here is what orders do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bus::{Actor, Context, Handle, Id};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activate, Create, Describe, ItemError, ItemEvent, LackReason, Lapse, Receive, Release,
-    Reservation, Reserve, Retire, SetPrice, Ship, Show, ShowPrices, Stock, StockCard, Take,
-    TakeBack, listing::Listing, shipments::Shipments,
+    Activate, Adjust, Adjustment, Create, Describe, ItemError, ItemEvent, LackReason, Lapse,
+    OnHand, Receive, Release, Reservation, Reserve, Retire, SetLowStock, SetPrice, Ship, Show,
+    ShowAdjustments, ShowPrices, Stock, StockCard, Take, TakeBack, listing::Listing,
+    shipments::Shipments,
 };
 use crate::{
-    limits::{HOLD_TIME, RETURNS_MAX, STOCK_MAX},
+    limits::{HOLD_TIME, RETURNS_MAX},
     money::{Currency, Money},
     orders::OrderId,
     quantity::Quantity,
+    warehouse::WarehouseId,
 };
 
 /// The id of an item: its SKU.
@@ -27,7 +30,13 @@ pub type ItemId = Id<Item>;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Item {
     listing: Option<Listing>,
-    stock: Stock,
+    pub(super) stock: Stock,
+    /// Available and held pieces, by where they lie.
+    pub(super) on_hand: OnHand,
+    /// The stock is low while fewer pieces are available; 0 is never.
+    pub(super) low_below: u32,
+    /// How the books were set right of late.
+    pub(super) adjustments: VecDeque<Adjustment>,
     holds: BTreeMap<OrderId, Hold>,
     shipments: Shipments,
 }
@@ -45,7 +54,8 @@ impl Actor for Item {
     const KIND: &'static str = "item";
     const TIMERS: bool = true;
     /// 2: remembers what was shipped to whom. 3: and how it is listed, and its prices.
-    const STATE: u32 = 3;
+    /// 4: where its pieces lie, when they are few, and how its books were set right.
+    const STATE: u32 = 4;
     type Event = ItemEvent;
     type Error = ItemError;
     type Commands = (
@@ -56,6 +66,9 @@ impl Actor for Item {
         Retire,
         ShowPrices,
         Receive,
+        Adjust,
+        ShowAdjustments,
+        SetLowStock,
         Reserve,
         Take,
         Release,
@@ -78,59 +91,27 @@ impl Actor for Item {
                 }
             }
             ItemEvent::Released { order, .. } => drop(self.holds.remove(order)),
-            ItemEvent::Shipped { order, quantity } => {
+            ItemEvent::Shipped { order, quantity, .. } => {
                 self.lessen_hold(order, *quantity);
                 self.shipments.ship(order, *quantity);
             }
             ItemEvent::TakenBack { order, quantity, number, .. } => {
                 self.shipments.take_back(order, *quantity, *number);
             }
+            ItemEvent::Adjusted { .. } => self.remember(event),
+            ItemEvent::LowStockSet { below } => self.low_below = *below,
             ItemEvent::Created { .. }
             | ItemEvent::Described { .. }
             | ItemEvent::Priced { .. }
             | ItemEvent::Activated {}
             | ItemEvent::Retired {}
             | ItemEvent::Received { .. }
+            | ItemEvent::StockLow { .. }
             | ItemEvent::Lacked { .. } => {}
         }
         Listing::apply(&mut self.listing, event);
         self.stock.apply(event);
-    }
-}
-
-impl Stock {
-    /// Moves the pieces of `event` from pile to pile. The handlers see to it that they are there.
-    pub(super) fn apply(&mut self, event: &ItemEvent) {
-        match event {
-            ItemEvent::Received { quantity } => {
-                self.received += u64::from(*quantity);
-                self.available += u64::from(*quantity);
-            }
-            ItemEvent::Reserved { quantity, .. } => {
-                self.available -= u64::from(*quantity);
-                self.held += u64::from(*quantity);
-            }
-            ItemEvent::Released { quantity, .. } => {
-                self.held -= u64::from(*quantity);
-                self.available += u64::from(*quantity);
-            }
-            ItemEvent::Shipped { quantity, .. } => {
-                self.held -= u64::from(*quantity);
-                self.shipped += u64::from(*quantity);
-            }
-            ItemEvent::TakenBack { quantity, sellable, .. } => {
-                self.shipped -= u64::from(*quantity);
-                let pile = if *sellable { &mut self.available } else { &mut self.written_off };
-                *pile += u64::from(*quantity);
-            }
-            ItemEvent::Created { .. }
-            | ItemEvent::Described { .. }
-            | ItemEvent::Priced { .. }
-            | ItemEvent::Activated {}
-            | ItemEvent::Retired {}
-            | ItemEvent::Lacked { .. }
-            | ItemEvent::Taken { .. } => {}
-        }
+        self.on_hand.apply(event);
     }
 }
 
@@ -149,11 +130,6 @@ impl Item {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn stock(&self) -> Stock {
-        self.stock
-    }
-
     /// Whether `quantity` pieces can be had for `currency`: at what price, or why not.
     fn offer(&self, quantity: Quantity, currency: Currency) -> Result<Money, LackReason> {
         let price = self.listing.as_ref().ok_or(LackReason::UnknownItem)?.offer(currency)?;
@@ -162,21 +138,6 @@ impl Item {
             return Err(LackReason::OutOfStock { available });
         }
         Ok(price)
-    }
-}
-
-impl Handle<Receive> for Item {
-    const NAME: &'static str = "receive";
-    type Reply = Stock;
-
-    fn handle(&self, command: Receive, ctx: &mut Context<Self>) -> Result<Stock, ItemError> {
-        let Receive { quantity } = command;
-        self.listing()?;
-        // The cap is far below u64, so that no pile overflows.
-        if self.stock.received + u64::from(quantity) > STOCK_MAX {
-            return Err(ItemError::TooMuchStock);
-        }
-        Ok(self.moved(ItemEvent::Received { quantity }, ctx))
     }
 }
 
@@ -192,7 +153,7 @@ impl Handle<Reserve> for Item {
         match self.offer(quantity, currency) {
             Ok(unit_price) => {
                 ctx.after(HOLD_TIME, Lapse { order: order.clone() });
-                ctx.emit(ItemEvent::Reserved { order, quantity, unit_price });
+                self.moved(ItemEvent::Reserved { order, quantity, unit_price }, ctx);
                 Ok(Reservation::Held { quantity, unit_price })
             }
             Err(reason) => {
@@ -252,7 +213,7 @@ impl Handle<Ship> for Item {
     type Reply = Stock;
 
     fn handle(&self, command: Ship, ctx: &mut Context<Self>) -> Result<Stock, ItemError> {
-        let Ship { order, quantity } = command;
+        let Ship { order, quantity, warehouse } = command;
         let &Hold { quantity: held, .. } = self.holds.get(&order).ok_or(ItemError::NotHeld)?;
         let quantity = quantity.unwrap_or(held);
         if quantity > held {
@@ -261,7 +222,11 @@ impl Handle<Ship> for Item {
         if quantity == held {
             ctx.disarm(&Lapse { order: order.clone() });
         }
-        Ok(self.moved(ItemEvent::Shipped { order, quantity }, ctx))
+        let mut from = self.on_hand.taken_from(quantity, warehouse.as_ref());
+        if from.keys().all(WarehouseId::is_main) {
+            from.clear(); // As it was before there were others.
+        }
+        Ok(self.moved(ItemEvent::Shipped { order, quantity, from }, ctx))
     }
 }
 
@@ -307,15 +272,5 @@ impl Handle<Show> for Item {
             shipped,
             written_off,
         })
-    }
-}
-
-impl Item {
-    /// Emits `event`, and tells what the stock will be.
-    fn moved(&self, event: ItemEvent, ctx: &mut Context<Self>) -> Stock {
-        let mut stock = self.stock;
-        stock.apply(&event);
-        ctx.emit(event);
-        stock
     }
 }

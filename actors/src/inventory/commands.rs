@@ -5,20 +5,13 @@ use std::collections::BTreeMap;
 use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Category, ItemId, ItemStatus, LackReason};
+use super::{Category, ItemId, ItemStatus, LackReason, stock::is_zero};
 use crate::{
     money::{Currency, Money},
     orders::OrderId,
     quantity::Quantity,
+    warehouse::WarehouseId,
 };
-
-/// So many pieces came in. Replies with the [`Stock`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Receive {
-    /// How many.
-    pub quantity: Quantity,
-}
 
 /// Hold so many pieces for an order. Replies with the [`Reservation`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +49,7 @@ pub struct Release {
     pub order: OrderId,
 }
 
-/// An order's pieces leave the house. Replies with the [`Stock`].
+/// An order's pieces leave the house. Replies with the [`Stock`](super::Stock).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ship {
@@ -65,9 +58,13 @@ pub struct Ship {
     /// How many of those it holds; all of them if nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Quantity>,
+    /// From where, if that is known. What the books do not have there is taken from the others,
+    /// and all of it where nothing is said: from those with most first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<WarehouseId>,
 }
 
-/// Pieces that were shipped to an order are back. Replies with the [`Stock`], also if told twice.
+/// Pieces that were shipped to an order are back. Replies with the [`Stock`](super::Stock), also if told twice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TakeBack {
@@ -108,27 +105,6 @@ pub enum Reservation {
         /// Why not.
         reason: LackReason,
     },
-}
-
-/// How many pieces there are: received = available + held + shipped + written off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Stock {
-    /// All that ever came in.
-    pub received: u64,
-    /// What can be reserved.
-    pub available: u64,
-    /// What is reserved.
-    pub held: u64,
-    /// What left the house and did not come back.
-    pub shipped: u64,
-    /// What came back and cannot be sold again.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub written_off: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// An item, and how many there are of it.
@@ -180,6 +156,19 @@ pub enum ItemError {
     /// More than can ever be counted.
     #[error("no more than 1,000,000,000 pieces of an item can be received")]
     TooMuchStock,
+    /// Pieces of one item are in so many places already.
+    #[error("an item is in no more than 20 warehouses")]
+    TooManyWarehouses,
+    /// What orders hold stays, and a warehouse has no fewer pieces than none.
+    #[error(
+        "only {free} pieces in the warehouse `{warehouse}` are free: the others are reserved, or not there"
+    )]
+    TooFewFree {
+        /// How many there are.
+        free: u64,
+        /// Where.
+        warehouse: WarehouseId,
+    },
     /// Only what is held can be shipped.
     #[error("nothing is held for this order")]
     NotHeld,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bus::{JsonSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Category, ItemStatus, LackReason};
-use crate::{money::Money, orders::OrderId, quantity::Quantity};
+use super::{AdjustReason, Category, Change, ItemStatus, LackReason};
+use crate::{money::Money, orders::OrderId, quantity::Quantity, warehouse::WarehouseId};
 
 /// What can happen to an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,42 @@ pub enum ItemEvent {
     Received {
         /// How many.
         quantity: Quantity,
+        /// Where they are put.
+        #[serde(default, skip_serializing_if = "WarehouseId::is_main")]
+        warehouse: WarehouseId,
+    },
+    /// There are more or fewer pieces than the books said.
+    #[serde(rename = "adjusted")]
+    Adjusted {
+        /// How many more, or fewer.
+        by: Change,
+        /// Why.
+        reason: AdjustReason,
+        /// What else there is to say of it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+        /// Where.
+        #[serde(default, skip_serializing_if = "WarehouseId::is_main")]
+        warehouse: WarehouseId,
+        /// In whose name, if somebody vouched for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// It is low from now on whenever fewer pieces are available.
+    #[serde(rename = "low_stock_set")]
+    LowStockSet {
+        /// The threshold; 0 is never.
+        below: u32,
+    },
+    /// Fewer pieces than the threshold are available, and were not before.
+    #[serde(rename = "stock_low")]
+    StockLow {
+        /// How many are left.
+        available: u64,
+        /// The threshold.
+        below: u32,
     },
     /// Pieces are held for an order.
     #[serde(rename = "reserved")]
@@ -112,6 +148,9 @@ pub enum ItemEvent {
         order: OrderId,
         /// How many: all that the order held, or a part.
         quantity: Quantity,
+        /// From where; all from `main` if nothing is said.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        from: BTreeMap<WarehouseId, Quantity>,
     },
     /// Pieces shipped to an order came back.
     #[serde(rename = "taken_back")]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bus::{Fold, IndexEntry, JsonSchema, Projection, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Category, Item, ItemEvent, ItemStatus, Stock};
+use super::{Category, Item, ItemEvent, ItemStatus, OnHand, Stock};
 use crate::{
     limits::{WORD_CHARS_MAX, WORDS_MAX},
     money::Money,
@@ -54,6 +54,12 @@ pub struct ItemCard {
     /// What came back and cannot be sold again.
     #[serde(default)]
     pub written_off: u64,
+    /// Where the pieces lie that are available or reserved.
+    #[serde(default)]
+    pub on_hand: OnHand,
+    /// It is low while fewer pieces are available; 0 is never.
+    #[serde(default)]
+    pub low_below: u32,
     created: bool,
 }
 
@@ -62,6 +68,12 @@ impl ItemCard {
     #[must_use]
     pub fn is_created(&self) -> bool {
         self.created
+    }
+
+    /// Whether fewer pieces are available than its threshold.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.available < u64::from(self.low_below)
     }
 
     fn describe(
@@ -88,6 +100,7 @@ impl ItemCard {
         self.held = stock.held;
         self.shipped = stock.shipped;
         self.written_off = stock.written_off;
+        self.on_hand.apply(event);
     }
 }
 
@@ -105,7 +118,8 @@ fn cut(word: &str) -> String {
 impl Projection for ItemCard {
     const NAME: &'static str = "items";
     /// 2: created items are listed as such. 3: and by their status; they know their version.
-    const VERSION: u32 = 3;
+    /// 4: and by whether they are low; they know where their pieces lie.
+    const VERSION: u32 = 4;
 
     fn index(&self) -> Vec<IndexEntry> {
         if !self.created {
@@ -122,6 +136,7 @@ impl Projection for ItemCard {
             .chain([
                 IndexEntry::new("created", "yes"),
                 IndexEntry::new("status", self.status.name()),
+                IndexEntry::new("low", if self.is_low() { "yes" } else { "no" }),
             ])
             .collect()
     }
@@ -154,7 +169,10 @@ impl Fold<Item> for ItemCard {
             ItemEvent::Priced { price, .. } => self.price = *price,
             ItemEvent::Activated {} => self.status = ItemStatus::Active,
             ItemEvent::Retired {} => self.status = ItemStatus::Retired,
+            ItemEvent::LowStockSet { below } => self.low_below = *below,
+            ItemEvent::StockLow { .. } => {}
             event @ (ItemEvent::Received { .. }
+            | ItemEvent::Adjusted { .. }
             | ItemEvent::Reserved { .. }
             | ItemEvent::Lacked { .. }
             | ItemEvent::Taken { .. }
@@ -182,12 +200,13 @@ mod tests {
     }
 
     fn created(name: &str) -> ItemEvent {
-        crate::inventory::stock_tests::created_as(name)
+        crate::inventory::tests::created_as(name)
     }
 
     fn entries(words: &[&str]) -> Vec<IndexEntry> {
         let words = words.iter().map(|word| IndexEntry::new("word", *word));
         let status = [IndexEntry::new("created", "yes"), IndexEntry::new("status", "active")];
+        let status = status.into_iter().chain([IndexEntry::new("low", "no")]);
         words.chain(status).collect()
     }
 
@@ -198,9 +217,9 @@ mod tests {
         let one = Quantity::new(1).expect("a quantity");
         let card = card_of([
             created("Lamp"),
-            ItemEvent::Received { quantity: Quantity::new(5).expect("a quantity") },
+            crate::inventory::tests::received(5),
             ItemEvent::Reserved { order: order.clone(), quantity, unit_price: eur(250) },
-            ItemEvent::Shipped { order: order.clone(), quantity },
+            crate::inventory::tests::shipped("o-1", 2),
             ItemEvent::TakenBack { order, quantity: one, number: 1, sellable: false },
         ]);
         let shown = (card.received, card.available, card.held, card.shipped, card.written_off);
@@ -214,7 +233,7 @@ mod tests {
         let card = card_of([created("Red LAMP, größer")]);
         assert_eq!(card.index(), entries(&["lamp-7", "lamp", "7", "red", "größer"]));
         let many: String = (0..100).map(|n| format!("w{n} ")).collect();
-        assert_eq!(card_of([created(&many)]).index().len(), WORDS_MAX + 2);
+        assert_eq!(card_of([created(&many)]).index().len(), WORDS_MAX + 3);
     }
 
     #[test]

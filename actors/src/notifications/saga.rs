@@ -123,6 +123,7 @@ mod tests {
             buyer: buyer.clone(),
             portions: vec![],
             parcel: None,
+            warehouse: None,
         };
         assert_eq!(asked_by(on_order, "o-1", shipped(1)), notice("shipped-1"));
         assert_eq!(asked_by(on_order, "o-1", shipped(2)), notice("shipped-2"));

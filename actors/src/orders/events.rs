@@ -12,6 +12,7 @@ use crate::{
     payments::{CardToken, Receipt},
     quantity::Quantity,
     users::UserId,
+    warehouse::WarehouseId,
 };
 
 /// What can happen to an order.
@@ -108,6 +109,9 @@ pub enum OrderEvent {
         /// How the parcel can be followed, if it can.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parcel: Option<Parcel>,
+        /// From which warehouse, if that was said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warehouse: Option<WarehouseId>,
     },
     /// A shipment reached the buyer.
     #[serde(rename = "delivered")]

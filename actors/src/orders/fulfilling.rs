@@ -77,12 +77,12 @@ impl Handle<Ship> for Order {
     type Reply = u32;
 
     fn handle(&self, command: Ship, ctx: &mut Context<Self>) -> Result<u32, OrderError> {
-        let Ship { portions, parcel } = command;
+        let Ship { portions, parcel, warehouse } = command;
         let purchase = self.purchase()?;
         purchase.paid()?;
         let number = purchase.fulfilment.next_shipment(&portions, &purchase.lines)?;
         let buyer = purchase.buyer.clone();
-        ctx.emit(OrderEvent::Shipped { number, buyer, portions, parcel });
+        ctx.emit(OrderEvent::Shipped { number, buyer, portions, parcel, warehouse });
         Ok(number)
     }
 }

@@ -5,7 +5,10 @@
 use bus::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{inventory::ItemId, money::Money, name::read_name, quantity::Quantity, users::UserId};
+use crate::{
+    inventory::ItemId, money::Money, name::read_name, quantity::Quantity, users::UserId,
+    warehouse::WarehouseId,
+};
 
 /// Be called off, before anything has left the house. Replies with the order's status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +28,9 @@ pub struct Ship {
     /// How the parcel can be followed, if it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parcel: Option<Parcel>,
+    /// From which warehouse, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<WarehouseId>,
 }
 
 /// A shipment has reached the buyer. Replies nothing, also if that is known.

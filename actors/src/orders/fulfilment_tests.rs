@@ -23,11 +23,12 @@ fn portions(all: &[(&str, u32)]) -> Vec<Portion> {
 }
 
 fn ship(all: &[(&str, u32)]) -> Ship {
-    Ship { portions: portions(all), parcel: None }
+    Ship { portions: portions(all), parcel: None, warehouse: None }
 }
 
 fn shipped(number: u32, all: &[(&str, u32)]) -> OrderEvent {
-    OrderEvent::Shipped { number, buyer: buyer(), portions: portions(all), parcel: None }
+    let (portions, parcel, warehouse) = (portions(all), None, None);
+    OrderEvent::Shipped { number, buyer: buyer(), portions, parcel, warehouse }
 }
 
 fn delivered(number: u32) -> OrderEvent {

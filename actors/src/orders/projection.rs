@@ -272,6 +272,7 @@ mod tests {
                     buyer: buyer.clone(),
                     portions: portions(),
                     parcel: None,
+                    warehouse: None,
                 },
                 BoardColumn::OnItsWay,
             ),

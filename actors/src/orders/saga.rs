@@ -66,10 +66,10 @@ pub(crate) fn on_order(order: &Recorded<Order>, then: &mut Then) {
             }
             give_back(&order.id, receipt, REVOKED, Some(*total), then);
         }
-        OrderEvent::Shipped { portions, .. } => {
+        OrderEvent::Shipped { portions, warehouse, .. } => {
             for Portion { sku, quantity } in portions {
                 let (order, quantity) = (order.id.clone(), Some(*quantity));
-                then.ask(sku, &Ship { order, quantity });
+                then.ask(sku, &Ship { order, quantity, warehouse: warehouse.clone() });
             }
         }
         OrderEvent::ReturnAccepted { number, portions, sellable, refund, receipt, .. } => {
@@ -121,6 +121,9 @@ pub(crate) fn on_item(item: &Recorded<Item>, then: &mut Then) {
         | ItemEvent::Activated {}
         | ItemEvent::Retired {}
         | ItemEvent::Received { .. }
+        | ItemEvent::Adjusted { .. }
+        | ItemEvent::LowStockSet { .. }
+        | ItemEvent::StockLow { .. }
         | ItemEvent::Taken { .. }
         | ItemEvent::Released { .. }
         | ItemEvent::Shipped { .. }
@@ -163,6 +166,7 @@ mod tests {
         quantity::Quantity,
         recorded::asked_by,
         users::UserId,
+        warehouse::WarehouseId,
     };
 
     fn sku(text: &str) -> ItemId {
@@ -242,6 +246,7 @@ mod tests {
             buyer: buyer.clone(),
             portions: portions(),
             parcel: None,
+            warehouse: None,
         };
         assert_eq!(asked_by(on_order, "o-1", shipped), ["item/A1/ship"]);
         let (refund, receipt, sellable, portions) = (eur(500), receipt(), true, portions());
@@ -281,10 +286,10 @@ mod tests {
             assert_eq!(asked_by(on_order, "o-1", event), nobody);
         }
         for event in [
-            ItemEvent::Received { quantity: two() },
+            ItemEvent::Received { quantity: two(), warehouse: WarehouseId::MAIN },
             ItemEvent::Taken { order: order() },
             ItemEvent::Released { order: order(), quantity: two() },
-            ItemEvent::Shipped { order: order(), quantity: two() },
+            ItemEvent::Shipped { order: order(), quantity: two(), from: [].into() },
             ItemEvent::TakenBack { order: order(), quantity: two(), number: 1, sellable: true },
         ] {
             assert_eq!(asked_by(on_item, "A1", event), nobody);

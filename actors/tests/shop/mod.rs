@@ -80,7 +80,7 @@ impl Shop {
     pub(crate) async fn stock(&self, text: &str, number: u32, price: Money) {
         let item = self.bus.actor(&sku(text));
         item.ask(Create::new(format!("Item {text}"), price)).await.unwrap();
-        item.ask(Receive { quantity: pieces(number) }).await.unwrap();
+        item.ask(Receive::new(pieces(number))).await.unwrap();
     }
 
     pub(crate) async fn item(&self, text: &str) -> StockCard {

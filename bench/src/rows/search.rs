@@ -136,7 +136,7 @@ async fn create(shop: &Shop, n: usize) -> anyhow::Result<()> {
     shop.bus.actor(&id).ask(create).await.map_err(|error| anyhow!("{error}"))?;
     if n.is_multiple_of(2) {
         let quantity = Quantity::new(10).context("ten is a quantity")?;
-        let received = shop.bus.actor(&id).ask(Receive { quantity }).await;
+        let received = shop.bus.actor(&id).ask(Receive::new(quantity)).await;
         received.map_err(|error| anyhow!("{error}"))?;
     }
     Ok(())
@@ -146,7 +146,7 @@ async fn create(shop: &Shop, n: usize) -> anyhow::Result<()> {
 async fn change(shop: Arc<Shop>, n: usize) -> anyhow::Result<()> {
     let quantity = Quantity::new(10).context("ten is a quantity")?;
     let id = item(n * 2 + 1)?;
-    let received = shop.bus.actor(&id).ask(Receive { quantity }).await;
+    let received = shop.bus.actor(&id).ask(Receive::new(quantity)).await;
     received.map(drop).map_err(|error| anyhow!("{error}"))
 }
 

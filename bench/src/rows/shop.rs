@@ -190,7 +190,7 @@ async fn receive(shop: &Arc<Shop>, settings: &Settings) -> anyhow::Result<Measur
             async move {
                 let id = Id::<Item>::parse(&sku(n % ITEMS))?;
                 let quantity = Quantity::new(1).context("one is a quantity")?;
-                let received = bus.actor(&id).ask(Receive { quantity }).await;
+                let received = bus.actor(&id).ask(Receive::new(quantity)).await;
                 received.map(drop).map_err(|error| anyhow!("{error}"))
             }
         })

@@ -278,6 +278,17 @@ impl Stock {
                 self.received += quantity;
                 self.available += quantity;
             }
+            "adjusted" => match fields["by"].as_i64().expect("a change") {
+                by @ 1.. => {
+                    self.received += by.unsigned_abs();
+                    self.available += by.unsigned_abs();
+                }
+                by => {
+                    let left = self.available.checked_sub(by.unsigned_abs());
+                    self.available = left.expect("never below zero");
+                    self.written_off += by.unsigned_abs();
+                }
+            },
             "reserved" => {
                 take(&mut self.available);
                 assert!(self.held.insert(order, quantity).is_none(), "held twice");
@@ -302,7 +313,7 @@ impl Stock {
                 let number = fields["number"].as_u64().unwrap();
                 assert!(self.returns.insert((order, number)), "came back twice");
             }
-            "created" | "lacked" | "taken" => {}
+            "created" | "lacked" | "taken" | "low_stock_set" | "stock_low" => {}
             other => panic!("an event the auditor does not know: {other}"),
         }
     }

@@ -20,7 +20,7 @@ pub(crate) use self::{
 
 use crate::{
     accounts, carts, catalogue, events, fulfilment, health, imports, items, jwks, ledger, orders,
-    payments, people, returns, sessions, users, webhooks,
+    payments, people, returns, sessions, stock, users, webhooks,
 };
 
 /// Where a new thing is.
@@ -38,6 +38,7 @@ pub(crate) fn resources() -> Vec<Resource> {
         sessions::routes(),
         items::routes(),
         catalogue::routes(),
+        stock::routes(),
         imports::routes(),
         carts::routes(),
         orders::routes(),

@@ -41,6 +41,7 @@ const TABLE: &[Row] = &[
     ("GET", "/v1/items", NONE, [200; ASKERS]),
     ("GET", "/v1/items/{sku}", NONE, [200; ASKERS]),
     ("GET", "/v1/items/{sku}/prices", NONE, [200; ASKERS]),
+    ("GET", "/v1/availability?skus={sku}", NONE, [200; ASKERS]),
     ("POST", "/v1/users", registration, [201; ASKERS]),
     ("POST", "/v1/sessions", bad_password, [401; ASKERS]),
     ("POST", "/v1/sessions/refresh", |_| json!({ "refresh_token": "x" }), [401; ASKERS]),
@@ -72,6 +73,15 @@ const TABLE: &[Row] = &[
     // Staff's.
     ("POST", "/v1/items", new_item, [401, 403, 403, 201, 201]),
     ("POST", "/v1/items/{sku}/stock", |_| json!({ "quantity": 1 }), [401, 403, 403, 200, 200]),
+    (
+        "POST",
+        "/v1/items/{sku}/adjustments",
+        |_| json!({ "by": 1, "reason": "found" }),
+        [401, 403, 403, 200, 200],
+    ),
+    ("GET", "/v1/items/{sku}/adjustments", NONE, [401, 403, 403, 200, 200]),
+    ("PUT", "/v1/items/{sku}/low-stock", |_| json!({ "below": 1 }), [401, 403, 403, 200, 200]),
+    ("GET", "/v1/stock", NONE, [401, 403, 403, 200, 200]),
     ("GET", "/v1/board/orders?column=to_ship", NONE, [401, 403, 403, 200, 200]),
     ("POST", "/v1/orders/{id}/shipments", shipment_of_one, [401, 403, 403, 409, 409]),
     ("POST", "/v1/orders/{id}/shipments/{number}/delivery", NONE, [401, 403, 403, 200, 200]),

@@ -26,5 +26,6 @@ mod race;
 mod registering;
 mod restart;
 mod searching;
+mod stock;
 mod tokens;
 mod webhooks;

@@ -22,7 +22,7 @@ async fn last_piece(shop: &Shop, sku: &str) -> ItemId {
     .expect("a command");
     shop.bus.actor(&item).ask(create).await.expect("created");
     let quantity = Quantity::new(1).expect("a quantity");
-    shop.bus.actor(&item).ask(Receive { quantity }).await.expect("received");
+    shop.bus.actor(&item).ask(Receive::new(quantity)).await.expect("received");
     item
 }
 

@@ -73,7 +73,7 @@ impl Line {
             Err(error) => return Err(error),
         }
         if let Some(quantity) = *quantity {
-            let received = item.ask(Receive { quantity }).key(self.key("receive"));
+            let received = item.ask(Receive::new(quantity)).key(self.key("receive"));
             received.key_first_sent(self.at).await?;
         }
         Ok(())
