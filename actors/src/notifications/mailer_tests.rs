@@ -7,10 +7,11 @@ use tokio::{
 };
 
 use super::{
-    GiveUpReason, Mailer, NoticeId,
-    letters::Words,
+    GiveUpReason, Letter, Mailer, NoticeId,
+    letters::{self, Words},
     mailer::{Mail, NotSent},
 };
+use crate::{money::tests::eur, orders::OrderId};
 
 const FROM: &str = "Callboard <shop@shop.example>";
 
@@ -79,15 +80,15 @@ fn a_mailer_that_cannot_work_says_why() {
 /// Sends one mail to a server that answers `RCPT` with `answer`; also gives what the server
 /// was sent as the mail's text.
 async fn to_server(answer: &'static str) -> (Result<(), NotSent>, String) {
+    let notice = notice();
+    deliver(mail(&notice, "ann@example.org", "Hello."), answer).await
+}
+
+async fn deliver(mail: Mail<'_>, answer: &str) -> (Result<(), NotSent>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("smtp://{}", listener.local_addr().expect("an address"));
     let mailer = Mailer::smtp(&url, FROM).expect("a mailer");
-    let notice = notice();
-    let (sent, text) = tokio::join!(
-        mailer.send(mail(&notice, "ann@example.org", "Hello.")),
-        serve(&listener, answer)
-    );
-    (sent, text)
+    tokio::join!(mailer.send(mail), serve(&listener, answer))
 }
 
 async fn serve(listener: &TcpListener, rcpt: &str) -> String {
@@ -123,6 +124,25 @@ async fn a_server_takes_the_mail() {
     let (sent, text) = to_server("250 fine").await;
     assert_eq!(sent, Ok(()));
     assert!(text.contains("Message-ID: <n-1@shop.example>\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_name_arrives_as_written_in_the_text_and_escaped_in_the_html() {
+    let (notice, name) = (notice(), "<script>alert(1)</script>");
+    let order = OrderId::parse("o-1").expect("an id");
+    let letter = Letter::OrderConfirmed { order, total: eur(1_205) };
+    let words = letters::words(&letter, name, "");
+    let at = Timestamp::from_millis(0);
+    let mail = Mail { notice: &notice, at, name, address: "ann@example.org", words };
+    let (sent, mail) = deliver(mail, "250 fine").await;
+    assert_eq!(sent, Ok(()));
+    let parts: Vec<&str> = mail.split("--=_n-1").collect();
+    let [_, text, html, _] = parts[..] else { panic!("two parts, in {mail}") };
+    assert!(text.starts_with("\nContent-Type: text/plain;"), "{text}");
+    assert!(text.contains(&format!("\n\nDear {name},\n")), "{text}");
+    assert!(html.starts_with("\nContent-Type: text/html;"), "{html}");
+    assert!(html.contains("Dear &lt;script&gt;alert(1)&lt;&#x2f;script&gt;,"), "{html}");
+    assert!(!html.contains("<script"), "{html}");
 }
 
 #[tokio::test]
