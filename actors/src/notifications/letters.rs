@@ -15,7 +15,14 @@ pub(super) struct Words {
 
 /// The mail's subject, text and HTML. `link` is where a letter that has one leads.
 pub(super) fn words(letter: &Letter, name: &str, link: &str) -> Words {
-    let (subject, news) = match letter {
+    let (subject, news) = told(letter, link);
+    let html = markup::html(&subject, name, &news, link);
+    Words { subject, body: format!("Dear {name},\n\n{news}\n\nYour shop\n"), html }
+}
+
+/// The subject, and the news.
+fn told(letter: &Letter, link: &str) -> (String, String) {
+    match letter {
         Letter::VerifyAddress { .. } => (
             "Please confirm your mail address".to_owned(),
             format!(
@@ -83,9 +90,7 @@ pub(super) fn words(letter: &Letter, name: &str, link: &str) -> Words {
                  You have not been charged."
             ),
         ),
-    };
-    let html = markup::html(&subject, name, &news, link);
-    Words { subject, body: format!("Dear {name},\n\n{news}\n\nYour shop\n"), html }
+    }
 }
 
 #[cfg(test)]
