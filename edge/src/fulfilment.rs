@@ -3,7 +3,7 @@
 
 use actors::{
     WarehouseId,
-    orders::{BoardColumn, Cancel, Deliver, Order, OrderCard, Parcel, Portion, Ship},
+    orders::{BoardColumn, Cancel, Deliver, LINES_MAX, Order, OrderCard, Parcel, Portion, Ship},
 };
 use axum::{Json as Answer, extract::State, http::StatusCode};
 use bus::{JsonSchema, ListRows, Selection};
@@ -73,6 +73,7 @@ pub(crate) fn routes() -> Resource {
 #[serde(deny_unknown_fields)]
 struct NewShipment {
     /// What leaves.
+    #[schemars(length(min = 1, max = LINES_MAX))]
     portions: Vec<Portion>,
     /// How the parcel can be followed, if it can.
     parcel: Option<Parcel>,

@@ -2,7 +2,7 @@
 
 use actors::{
     Money,
-    orders::{AcceptReturn, Order, Portion, RejectReturn, Return},
+    orders::{AcceptReturn, LINES_MAX, Order, Portion, RejectReturn, Return},
 };
 use axum::{Json as Answer, http::StatusCode};
 use bus::JsonSchema;
@@ -63,6 +63,7 @@ pub(crate) fn routes() -> Resource {
 #[serde(deny_unknown_fields)]
 struct NewReturn {
     /// What comes back.
+    #[schemars(length(min = 1, max = LINES_MAX))]
     portions: Vec<Portion>,
     /// Why.
     #[schemars(schema_with = "actors::schema::name")]

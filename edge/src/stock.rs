@@ -111,15 +111,6 @@ struct AdjustStock {
     warehouse: WarehouseId,
 }
 
-/// When little is left.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct LowStock {
-    /// Stock is low while fewer pieces are available; 0 is never.
-    #[schemars(schema_with = "actors::schema::threshold")]
-    below: u32,
-}
-
 /// How the books were once set right.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Adjustment")]
@@ -178,6 +169,6 @@ async fn adjustments(
 }
 
 /// `PUT /v1/items/{sku}/low-stock`, for staff: below how many pieces its stock is low.
-async fn set_low_stock(change: Change, Json(LowStock { below }): Json<LowStock>) -> Shown {
-    change.ask(SetLowStock { below }).await
+async fn set_low_stock(change: Change, Json(command): Json<SetLowStock>) -> Shown {
+    change.ask(command).await
 }
