@@ -261,6 +261,24 @@ names=$(event_names)
   fail "events: $names, and not from placed to confirmed"
 ok "$names"
 
+step "Its steps, and all that belongs to it on one page"
+ask GET "/v1/orders/$order/history" "$buyer_token"
+expect 200 '[(s["step"]["name"], s["by"]) for s in b["steps"]][0::len(b["steps"]) - 1] == [("placed", "customer"), ("confirmed", "shop")]' \
+  "from placed by the customer to confirmed by the shop"
+ask GET "/v1/orders/$order/page" "$buyer_token"
+expect 200 '{b[part]["status"] for part in ("order", "buyer", "payment", "shipments")} == {"available"}' \
+  "the order, the buyer, the payment and the shipments are there"
+expect 200 'b["payment"]["value"]["amount"]["amount"] == 2500' "25.00 EUR were paid"
+
+step "What lies where, and what can be bought"
+ask GET "/v1/availability?skus=$mug,$pot,no-such" ""
+expect 200 '[(i["is"], i["available"]) for i in b["items"]] == [("for_sale", 3), ("for_sale", 1), ("unknown", 0)]' \
+  "3 mugs, 1 pot, and none of what there is not"
+ask POST "/v1/items/$mug/adjustments" "$staff_token" '{"by":-1,"reason":"damaged","note":"the handle broke"}'
+[[ $status == 200 || $status == 201 ]] || fail "the mug's books cannot be set right: status $status"
+ask POST "/v1/items/$mug/stock" "$staff_token" '{"quantity":1,"warehouse":"north"}'
+expect 200 'b["available"] == 3' "one broke, and one came into another warehouse"
+
 step "Its mail"
 within 30 "the confirmation was mailed to the buyer, once" has_mail "$order" "buyer-$run@example.com"
 
