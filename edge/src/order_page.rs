@@ -117,7 +117,7 @@ struct BuyerShown {
 
 /// How an order's payment stands.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Payment")]
+#[schemars(rename = "OrderPayment")]
 struct PaymentShown {
     /// In one word.
     status: PaymentStatus,
